@@ -1,0 +1,54 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test lint bench lock clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   issue a pair of certificates against the local KSeF, from nothing"
+	@echo "make test   lint, types and all tests"
+	@echo "make lint   ruff, mypy and import rules only"
+	@echo "make bench  every figure of the documentation, measured here"
+	@echo "make lock   renew the hashed lock files from pyproject.toml"
+
+$(VENV)/.made:
+	@sh scripts/make-venv "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+# The product alone: what a user gets.
+$(VENV)/.product: $(VENV)/.made requirements.lock pyproject.toml
+	@echo "Installing the pinned packages (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The product and what its tests need.
+$(VENV)/.dev: $(VENV)/.made requirements-dev.lock pyproject.toml
+	@echo "Installing the pinned packages with the test tools (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.product
+
+demo: $(VENV)/.product
+	@$(BIN)/klucznik demo
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.dev lint
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench pair --rtt-ms 50
+	$(BIN)/python -m bench cli
+
+lock: $(VENV)/.dev
+	$(BIN)/python scripts/lock.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
