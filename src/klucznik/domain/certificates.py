@@ -1,0 +1,82 @@
+"""What a KSeF certificate is and may be called. Sources: facts.md §3.2, §3.6, §3.9."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from klucznik.domain.identifiers import Subject
+from klucznik.domain.values import InvalidValue
+
+
+class CertificateType(StrEnum):
+    AUTHENTICATION = "Authentication"
+    OFFLINE = "Offline"
+
+
+# The order of sending: with the first one in hand we can sign in and finish the second ourselves.
+PAIR = (CertificateType.AUTHENTICATION, CertificateType.OFFLINE)
+
+
+class CertificateStatus(StrEnum):
+    ACTIVE = "Active"
+    BLOCKED = "Blocked"
+    REVOKED = "Revoked"
+    EXPIRED = "Expired"
+
+
+class RevocationReason(StrEnum):
+    UNSPECIFIED = "Unspecified"
+    SUPERSEDED = "Superseded"
+    KEY_COMPROMISE = "KeyCompromise"
+
+
+@dataclass(frozen=True)
+class CertificateRecord:
+    """One certificate as KSeF lists it. Dates are UTC.
+
+    Attributes:
+        serial_number: 16 upper-case hexadecimal digits.
+        last_used_at: None until the certificate has been used.
+        requested_at: when its request was filed; the only trace KSeF leaves of a request.
+    """
+
+    serial_number: str
+    name: str
+    type: CertificateType
+    status: CertificateStatus
+    subject: Subject | None
+    common_name: str
+    valid_from: datetime
+    valid_to: datetime
+    requested_at: datetime
+    last_used_at: datetime | None
+
+
+_NAME = re.compile(r"[a-zA-Z0-9_\- ąćęłńóśźżĄĆĘŁŃÓŚŹŻ]{5,100}")
+_SERIAL = re.compile(r"[0-9A-F]{16}")
+
+
+def check_name(name: str) -> str:
+    """A certificate name that KSeF accepts: 5 to 100 characters, letters, digits, space, ``_`` and ``-``.
+
+    Raises:
+        InvalidValue: KSeF would answer 21405.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidValue("certificate_name_malformed", value=name[:100])
+    return name
+
+
+def parse_serial(text: str) -> str:
+    """A certificate serial number, 16 hexadecimal digits; spaces and colons are taken off, letters made upper case.
+
+    Raises:
+        InvalidValue: anything else.
+    """
+    serial = re.sub(r"[\s:]", "", text).upper()
+    if not _SERIAL.fullmatch(serial):
+        raise InvalidValue("serial_malformed", value=text[:40])
+    return serial

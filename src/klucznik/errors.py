@@ -1,0 +1,150 @@
+"""Every error of Klucznik, data first: `reason` names it, `data` holds the numbers, words are made at the edge.
+
+The tree::
+
+    KlucznikError
+    ├── InputError                 what was given cannot be used; nothing was sent, nothing changed
+    │   └── CredentialError        certificate, key or password: which file, what is wrong with it
+    ├── RefusedByLimits            KSeF's limits do not allow what is needed; nothing was sent
+    ├── KsefError                  between us and KSeF
+    │   ├── KsefRefused            KSeF said no (code, its text, details, trace id)
+    │   │   └── SignInRefused      the sign-in was refused
+    │   └── KsefUnavailable        no usable answer (time-out, reset, 5xx, garbage)
+    │       ├── RateLimited        429: come back after `retry_after`
+    │       └── AnswerLost         the request may or may not have been applied
+    ├── SignatureNeeded            the login is over and only the user can sign a new one
+    ├── VerificationFailed         what KSeF gave is not what was asked for
+    ├── SubjectBusy                another issuance of the same subject is running
+    └── StorageError               our own database, vault or disk
+
+No error ever carries a key, a token, a password or a signed document.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from klucznik.domain.identifiers import Subject
+    from klucznik.domain.preflight import Refusal
+
+Datum = str | int | None
+
+
+class KlucznikError(Exception):
+    """The root.
+
+    Attributes:
+        reason: stable name of what happened; key of the message catalogue.
+        data: what the message needs; never a secret.
+    """
+
+    def __init__(self, reason: str, **data: Datum) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.data = data
+
+    def __str__(self) -> str:
+        facts = ", ".join(f"{name}={value}" for name, value in self.data.items() if value is not None)
+        return f"{self.reason} ({facts})" if facts else self.reason
+
+
+class InputError(KlucznikError):
+    """What was given cannot be used. Nothing was sent, nothing changed."""
+
+
+class CredentialError(InputError):
+    """A certificate, key or password cannot be used; ``data["file"]`` names the file where one is at fault."""
+
+
+class RefusedByLimits(KlucznikError):
+    """The limits do not allow what is needed; no request was filed."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reasons[0].code.value)
+        self.refusal = refusal
+
+
+class KsefError(KlucznikError):
+    """Something between us and KSeF."""
+
+
+class KsefRefused(KsefError):
+    """KSeF said no.
+
+    Attributes:
+        status: HTTP status of the answer, or None when the refusal is the status of an operation.
+        code: KSeF's code (21111, 25006 …) or the status code of an operation (415, 450 …).
+        text: KSeF's short text.
+        details: KSeF's details, as they came.
+        trace_id: what the Ministry asks for in a report.
+    """
+
+    def __init__(
+        self,
+        reason: str = "ksef_refused",
+        *,
+        status: int | None = None,
+        code: int | None = None,
+        text: str = "",
+        details: tuple[str, ...] = (),
+        trace_id: str | None = None,
+        **data: Datum,
+    ) -> None:
+        super().__init__(
+            reason, status=status, code=code, text=text, details=" ".join(details), trace_id=trace_id, **data
+        )
+        self.status = status
+        self.code = code
+        self.text = text
+        self.details = details
+        self.trace_id = trace_id
+
+
+class SignInRefused(KsefRefused):
+    """The sign-in was refused, at once (HTTP 400) or when it was processed (status 415, 450, 460, 470, 480 …)."""
+
+
+class KsefUnavailable(KsefError):
+    """No usable answer. Whatever was asked can be asked again later."""
+
+
+class RateLimited(KsefUnavailable):
+    """HTTP 429.
+
+    Attributes:
+        retry_after: seconds to wait, exactly as KSeF said.
+        until: the moment (UTC) from which the call may be made again.
+    """
+
+    def __init__(self, *, retry_after: int, until: datetime, route: str) -> None:
+        super().__init__("rate_limited", retry_after=retry_after, route=route)
+        self.retry_after = retry_after
+        self.until = until
+
+
+class AnswerLost(KsefUnavailable):
+    """The request left, the answer did not come: it may have been applied. Never send it again without looking."""
+
+
+class SignatureNeeded(KlucznikError):
+    """The login is over and only the user can sign a new one."""
+
+
+class VerificationFailed(KlucznikError):
+    """A certificate that KSeF issued is not what was asked for."""
+
+
+class SubjectBusy(KlucznikError):
+    """Another issuance of the same subject is running, here or on another machine."""
+
+    def __init__(self, subject: Subject, *, until: datetime) -> None:
+        super().__init__("subject_busy", subject=str(subject), until=until.isoformat(timespec="seconds"))
+        self.subject = subject
+        self.until = until
+
+
+class StorageError(KlucznikError):
+    """Our own database, vault or disk."""
