@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Subject
 from klucznik.domain.values import InvalidValue
 
@@ -80,3 +81,40 @@ def parse_serial(text: str) -> str:
     if not _SERIAL.fullmatch(serial):
         raise InvalidValue("serial_malformed", value=text[:40])
     return serial
+
+
+class Origin(StrEnum):
+    """How a certificate came into the vault."""
+
+    ISSUED = "issued"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True)
+class HeldCertificate:
+    """A KSeF certificate whose private key is in our vault.
+
+    Attributes:
+        der: the certificate.
+        key_id: its key in the vault.
+        verified_at: when it was proved by a login or a KOD II check; None: not yet.
+        revoked_at: when we learned that it is revoked.
+    """
+
+    environment: Environment
+    serial_number: str
+    subject: Subject
+    type: CertificateType
+    name: str
+    common_name: str
+    valid_from: datetime
+    valid_to: datetime
+    der: bytes = field(repr=False)
+    key_id: str
+    origin: Origin
+    verified_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def usable(self, now: datetime) -> bool:
+        """Proved, not revoked as far as we know, and inside its dates."""
+        return self.verified_at is not None and self.revoked_at is None and self.valid_from <= now < self.valid_to

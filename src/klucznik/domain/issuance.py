@@ -1,0 +1,168 @@
+"""The road of one issuance: its states, what may follow what, and the next thing to do.
+
+Pure. `next_step` decides from the rows alone, so whoever wakes an issuance, however often, does the same thing.
+The acting (KSeF, vault, database) is services.road.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from klucznik.domain.certificates import CertificateType
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Context, Subject
+from klucznik.domain.keytype import KeyType
+from klucznik.domain.limits import Limits
+
+
+class IssuanceState(StrEnum):
+    PLANNED = "planned"
+    UNDERWAY = "underway"  # keys and CSRs are committed; the enrollments tell the rest
+    DONE = "done"
+    REFUSED = "refused"  # by the limits, before anything was sent
+    REJECTED = "rejected"  # KSeF said no to a request; nothing more is sent
+
+    @property
+    def ended(self) -> bool:
+        return self in (IssuanceState.DONE, IssuanceState.REFUSED, IssuanceState.REJECTED)
+
+
+class EnrollmentState(StrEnum):
+    KEY_COMMITTED = "key_committed"
+    SENDING = "sending"  # the intent is committed; the POST may or may not have left
+    UNKNOWN = "unknown"  # the POST left and no answer came
+    REQUESTED = "requested"
+    ISSUED = "issued"
+    RETRIEVED = "retrieved"
+    VERIFIED = "verified"
+    REJECTED = "rejected"
+    UNSENT = "unsent"  # never sent, because its twin was rejected: nothing was spent on it
+
+
+_FOLLOWS: dict[EnrollmentState, frozenset[EnrollmentState]] = {
+    EnrollmentState.KEY_COMMITTED: frozenset({EnrollmentState.SENDING, EnrollmentState.UNSENT}),
+    EnrollmentState.SENDING: frozenset(
+        {
+            EnrollmentState.REQUESTED,
+            EnrollmentState.REJECTED,
+            EnrollmentState.UNKNOWN,
+            EnrollmentState.KEY_COMMITTED,  # only when it is certain that nothing left this machine
+        }
+    ),
+    EnrollmentState.UNKNOWN: frozenset({EnrollmentState.ISSUED, EnrollmentState.KEY_COMMITTED}),
+    EnrollmentState.REQUESTED: frozenset({EnrollmentState.ISSUED, EnrollmentState.REJECTED}),
+    EnrollmentState.ISSUED: frozenset({EnrollmentState.RETRIEVED}),
+    EnrollmentState.RETRIEVED: frozenset({EnrollmentState.VERIFIED}),
+    EnrollmentState.VERIFIED: frozenset(),
+    EnrollmentState.REJECTED: frozenset(),
+    EnrollmentState.UNSENT: frozenset(),
+}
+
+
+def may_follow(before: EnrollmentState, after: EnrollmentState) -> bool:
+    """Whether the road leads from one state to the other in one step."""
+    return after in _FOLLOWS[before]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an enrollment was rejected, as KSeF said it."""
+
+    code: int | None
+    text: str
+    details: str = ""
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    """One certificate request of an issuance.
+
+    Attributes:
+        name: the certificate's name in KSeF, unique; the only handle to a request whose answer was lost.
+        csr: DER. Kept, so that the very same request can be sent again when KSeF shows that the first never arrived.
+        remaining_before: `enrollment.remaining` that KSeF told before the POST.
+        sent_at: our clock when the intent was committed; None before.
+        requested_at: KSeF's time of the request.
+    """
+
+    id: str
+    issuance_id: str
+    type: CertificateType
+    name: str
+    key_id: str
+    csr: bytes = field(repr=False)
+    state: EnrollmentState
+    remaining_before: int | None = None
+    sent_at: datetime | None = None
+    requested_at: datetime | None = None
+    reference_number: str | None = None
+    certificate_serial_number: str | None = None
+    failure: Failure | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Issuance:
+    """The durable order for what is missing of a pair."""
+
+    id: str
+    environment: Environment
+    context: Context
+    subject: Subject
+    key_type: KeyType
+    state: IssuanceState
+    missing: tuple[CertificateType, ...]
+    created_at: datetime
+    limits_before: Limits | None = None
+    limits_after: Limits | None = None
+    version: int = 1
+
+
+class Step(StrEnum):
+    PREFLIGHT = "preflight"  # read the limits; go on to keys, or refuse
+    RECONCILE = "reconcile"
+    SEND = "send"
+    POLL = "poll"
+    RETRIEVE = "retrieve"
+    VERIFY = "verify"
+    FINISH = "finish"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class NextStep:
+    step: Step
+    enrollments: tuple[Enrollment, ...] = ()
+
+
+def next_step(issuance: Issuance, enrollments: Sequence[Enrollment]) -> NextStep:
+    """What to do now.
+
+    The order matters: doubt is cleared before anything is sent; a rejection stops further sending; everything sent is
+    waited for before one call retrieves it all.
+    """
+    if issuance.state.ended:
+        return NextStep(Step.NOTHING)
+    if issuance.state is IssuanceState.PLANNED:
+        return NextStep(Step.PREFLIGHT)
+
+    def those(*states: EnrollmentState) -> tuple[Enrollment, ...]:
+        return tuple(enrollment for enrollment in enrollments if enrollment.state in states)
+
+    if doubtful := those(EnrollmentState.SENDING, EnrollmentState.UNKNOWN):
+        return NextStep(Step.RECONCILE, doubtful[:1])
+    unsent = those(EnrollmentState.KEY_COMMITTED)
+    if unsent and not those(EnrollmentState.REJECTED):
+        return NextStep(Step.SEND, unsent[:1])
+    for states, step in (
+        ((EnrollmentState.REQUESTED,), Step.POLL),
+        ((EnrollmentState.ISSUED,), Step.RETRIEVE),
+        ((EnrollmentState.RETRIEVED,), Step.VERIFY),
+    ):
+        if found := those(*states):
+            return NextStep(step, found)
+    return NextStep(Step.FINISH, unsent)

@@ -1,0 +1,121 @@
+"""KSeF certificates whose private key is in the vault."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from klucznik.domain.certificates import CertificateType, HeldCertificate, Origin
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Context, Subject, SubjectType
+from klucznik.storage.schema import certificates, issuances
+
+
+def add(connection: Connection, certificate: HeldCertificate, *, now: datetime) -> None:
+    connection.execute(
+        insert(certificates).values(
+            environment=certificate.environment.value,
+            serial_number=certificate.serial_number,
+            subject_type=certificate.subject.type.value,
+            subject_value=certificate.subject.value,
+            type=certificate.type.value,
+            name=certificate.name,
+            common_name=certificate.common_name,
+            valid_from=certificate.valid_from,
+            valid_to=certificate.valid_to,
+            der=certificate.der,
+            key_id=certificate.key_id,
+            origin=certificate.origin.value,
+            verified_at=certificate.verified_at,
+            revoked_at=certificate.revoked_at,
+            created_at=now,
+        )
+    )
+
+
+def by_serial(connection: Connection, environment: Environment, serial_number: str) -> HeldCertificate | None:
+    row = connection.execute(
+        select(certificates).where(
+            certificates.c.environment == environment.value, certificates.c.serial_number == serial_number
+        )
+    ).one_or_none()
+    return None if row is None else _certificate(row)
+
+
+def of_subject(connection: Connection, environment: Environment, subject: Subject) -> list[HeldCertificate]:
+    """Newest first."""
+    rows = connection.execute(
+        select(certificates)
+        .where(
+            certificates.c.environment == environment.value,
+            certificates.c.subject_type == subject.type.value,
+            certificates.c.subject_value == subject.value,
+        )
+        .order_by(certificates.c.valid_from.desc(), certificates.c.created_at.desc())
+    )
+    return [_certificate(row) for row in rows]
+
+
+def for_context(connection: Connection, environment: Environment, context: Context) -> list[HeldCertificate]:
+    """Certificates of the subjects that have issued in this context, or that are this NIP; newest first."""
+    issued_here = select(issuances.c.subject_value).where(
+        issuances.c.environment == environment.value,
+        issuances.c.context_type == context.type.value,
+        issuances.c.context_value == context.value,
+    )
+    rows = connection.execute(
+        select(certificates)
+        .where(
+            certificates.c.environment == environment.value,
+            certificates.c.subject_value.in_(issued_here) | (certificates.c.subject_value == context.value),
+        )
+        .order_by(certificates.c.valid_from.desc(), certificates.c.created_at.desc())
+    )
+    return [_certificate(row) for row in rows]
+
+
+def page(
+    connection: Connection, environment: Environment, *, after: str | None = None, size: int = 1000
+) -> list[HeldCertificate]:
+    """Everything in the vault for an environment, paged by serial number."""
+    query = select(certificates).where(certificates.c.environment == environment.value)
+    if after is not None:
+        query = query.where(certificates.c.serial_number > after)
+    rows = connection.execute(query.order_by(certificates.c.serial_number).limit(size))
+    return [_certificate(row) for row in rows]
+
+
+def mark_verified(connection: Connection, environment: Environment, serial_number: str, *, now: datetime) -> None:
+    _mark(connection, environment, serial_number, verified_at=now)
+
+
+def mark_revoked(connection: Connection, environment: Environment, serial_number: str, *, now: datetime) -> None:
+    _mark(connection, environment, serial_number, revoked_at=now)
+
+
+def _mark(connection: Connection, environment: Environment, serial_number: str, **values: datetime) -> None:
+    connection.execute(
+        update(certificates)
+        .where(certificates.c.environment == environment.value, certificates.c.serial_number == serial_number)
+        .values(**values)
+    )
+
+
+def _certificate(row: Row[Any]) -> HeldCertificate:
+    return HeldCertificate(
+        environment=Environment(row.environment),
+        serial_number=row.serial_number,
+        subject=Subject(SubjectType(row.subject_type), row.subject_value),
+        type=CertificateType(row.type),
+        name=row.name,
+        common_name=row.common_name,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+        der=row.der,
+        key_id=row.key_id,
+        origin=Origin(row.origin),
+        verified_at=row.verified_at,
+        revoked_at=row.revoked_at,
+    )

@@ -1,0 +1,194 @@
+"""Issuances and their enrollments. Every change says which version it saw; a stale one changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from klucznik.domain.certificates import CertificateType
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Context, ContextType, Subject, SubjectType
+from klucznik.domain.issuance import Enrollment, EnrollmentState, Failure, Issuance, IssuanceState, may_follow
+from klucznik.domain.keytype import KeyType
+from klucznik.domain.limits import Allowance, Limits
+from klucznik.errors import StorageError
+from klucznik.storage.schema import enrollments, issuances
+
+_RUNNING = (IssuanceState.PLANNED.value, IssuanceState.UNDERWAY.value)
+
+
+def add(connection: Connection, issuance: Issuance, *, now: datetime) -> None:
+    connection.execute(
+        insert(issuances).values(
+            id=issuance.id,
+            environment=issuance.environment.value,
+            context_type=issuance.context.type.value,
+            context_value=issuance.context.value,
+            subject_type=issuance.subject.type.value,
+            subject_value=issuance.subject.value,
+            key_type=issuance.key_type.value,
+            created_at=issuance.created_at,
+            updated_at=now,
+            **_changing(issuance),
+        )
+    )
+
+
+def save(connection: Connection, issuance: Issuance, *, now: datetime) -> Issuance:
+    """Save what has changed since `issuance.version`; the saved issuance comes back.
+
+    Raises:
+        StorageError: ``state_moved_on``: somebody else changed it meanwhile.
+    """
+    saved = replace(issuance, version=issuance.version + 1)
+    changed = connection.execute(
+        update(issuances)
+        .where(issuances.c.id == issuance.id, issuances.c.version == issuance.version)
+        .values(updated_at=now, **_changing(saved))
+    )
+    if changed.rowcount != 1:
+        raise StorageError("state_moved_on", issuance=issuance.id)
+    return saved
+
+
+def running(connection: Connection, environment: Environment, subject: Subject) -> Issuance | None:
+    """The issuance of this subject that has not ended, if there is one."""
+    row = connection.execute(
+        select(issuances)
+        .where(
+            issuances.c.environment == environment.value,
+            issuances.c.subject_type == subject.type.value,
+            issuances.c.subject_value == subject.value,
+            issuances.c.state.in_(_RUNNING),
+        )
+        .order_by(issuances.c.created_at)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _issuance(row)
+
+
+def add_enrollment(connection: Connection, enrollment: Enrollment, *, now: datetime) -> None:
+    connection.execute(
+        insert(enrollments).values(
+            id=enrollment.id,
+            issuance_id=enrollment.issuance_id,
+            type=enrollment.type.value,
+            name=enrollment.name,
+            key_id=enrollment.key_id,
+            csr=enrollment.csr,
+            updated_at=now,
+            **_progress(enrollment),
+        )
+    )
+
+
+def save_enrollment(
+    connection: Connection, enrollment: Enrollment, state: EnrollmentState, *, now: datetime
+) -> Enrollment:
+    """Move an enrollment to `state`, with its other fields as given.
+
+    Raises:
+        StorageError: ``state_moved_on``, or ``transition_forbidden`` where the road does not lead there.
+    """
+    if state is not enrollment.state and not may_follow(enrollment.state, state):
+        raise StorageError("transition_forbidden", before=enrollment.state.value, after=state.value)
+    saved = replace(enrollment, state=state, version=enrollment.version + 1)
+    changed = connection.execute(
+        update(enrollments)
+        .where(enrollments.c.id == enrollment.id, enrollments.c.version == enrollment.version)
+        .values(updated_at=now, **_progress(saved))
+    )
+    if changed.rowcount != 1:
+        raise StorageError("state_moved_on", issuance=enrollment.issuance_id)
+    return saved
+
+
+def enrollments_of(connection: Connection, issuance_id: str) -> list[Enrollment]:
+    """The enrollments of an issuance, in the order of sending."""
+    rows = connection.execute(select(enrollments).where(enrollments.c.issuance_id == issuance_id))
+    order = list(CertificateType)
+    return sorted((_enrollment(row) for row in rows), key=lambda enrollment: order.index(enrollment.type))
+
+
+def requests_since(
+    connection: Connection, environment: Environment, subject: Subject, since: datetime
+) -> list[datetime]:
+    """When this subject's requests were filed by us: one half of the evidence for a renewal date."""
+    rows = connection.execute(
+        select(enrollments.c.requested_at)
+        .join(issuances)
+        .where(
+            issuances.c.environment == environment.value,
+            issuances.c.subject_type == subject.type.value,
+            issuances.c.subject_value == subject.value,
+            enrollments.c.requested_at > since,
+        )
+    )
+    return [row.requested_at for row in rows]
+
+
+def _changing(issuance: Issuance) -> dict[str, Any]:
+    return {
+        "state": issuance.state.value,
+        "missing": [type.value for type in issuance.missing],
+        "limits_before": None if issuance.limits_before is None else asdict(issuance.limits_before),
+        "limits_after": None if issuance.limits_after is None else asdict(issuance.limits_after),
+        "version": issuance.version,
+    }
+
+
+def _progress(enrollment: Enrollment) -> dict[str, Any]:
+    return {
+        "state": enrollment.state.value,
+        "remaining_before": enrollment.remaining_before,
+        "sent_at": enrollment.sent_at,
+        "requested_at": enrollment.requested_at,
+        "reference_number": enrollment.reference_number,
+        "certificate_serial_number": enrollment.certificate_serial_number,
+        "failure": None if enrollment.failure is None else asdict(enrollment.failure),
+        "version": enrollment.version,
+    }
+
+
+def _issuance(row: Row[Any]) -> Issuance:
+    return Issuance(
+        id=row.id,
+        environment=Environment(row.environment),
+        context=Context(ContextType(row.context_type), row.context_value),
+        subject=Subject(SubjectType(row.subject_type), row.subject_value),
+        key_type=KeyType(row.key_type),
+        state=IssuanceState(row.state),
+        missing=tuple(CertificateType(type) for type in row.missing),
+        created_at=row.created_at,
+        limits_before=_limits(row.limits_before),
+        limits_after=_limits(row.limits_after),
+        version=row.version,
+    )
+
+
+def _limits(saved: dict[str, Any] | None) -> Limits | None:
+    if saved is None:
+        return None
+    return Limits(saved["can_request"], Allowance(**saved["enrollment"]), Allowance(**saved["certificate"]))
+
+
+def _enrollment(row: Row[Any]) -> Enrollment:
+    return Enrollment(
+        id=row.id,
+        issuance_id=row.issuance_id,
+        type=CertificateType(row.type),
+        name=row.name,
+        key_id=row.key_id,
+        csr=row.csr,
+        state=EnrollmentState(row.state),
+        remaining_before=row.remaining_before,
+        sent_at=row.sent_at,
+        requested_at=row.requested_at,
+        reference_number=row.reference_number,
+        certificate_serial_number=row.certificate_serial_number,
+        failure=None if row.failure is None else Failure(**row.failure),
+        version=row.version,
+    )

@@ -1,0 +1,88 @@
+"""Who may act for a subject now: a row with an owner, an expiry and a growing token (rule 4 of the design)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Subject
+from klucznik.errors import SubjectBusy
+from klucznik.storage.schema import leases
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to act for a subject until it expires, or until somebody with a higher token has taken it over."""
+
+    environment: Environment
+    subject: Subject
+    owner: str
+    token: int
+
+
+def _row_of(environment: Environment, subject: Subject) -> ColumnElement[bool]:
+    return and_(
+        leases.c.environment == environment.value,
+        leases.c.subject_type == subject.type.value,
+        leases.c.subject_value == subject.value,
+    )
+
+
+def take(
+    connection: Connection, environment: Environment, subject: Subject, *, owner: str, now: datetime, lasts: timedelta
+) -> Lease:
+    """Take the lease of a subject.
+
+    Raises:
+        SubjectBusy: somebody holds it; says until when at most.
+    """
+    held = connection.execute(
+        select(leases.c.token, leases.c.expires_at).where(_row_of(environment, subject)).with_for_update()
+    ).one_or_none()
+    if held is None:
+        connection.execute(
+            insert(leases).values(
+                environment=environment.value,
+                subject_type=subject.type.value,
+                subject_value=subject.value,
+                owner=owner,
+                token=1,
+                expires_at=now + lasts,
+            )
+        )
+        return Lease(environment, subject, owner, 1)
+    if held.expires_at > now:
+        raise SubjectBusy(subject, until=held.expires_at)
+    token = held.token + 1
+    connection.execute(
+        update(leases).where(_row_of(environment, subject)).values(owner=owner, token=token, expires_at=now + lasts)
+    )
+    return Lease(environment, subject, owner, token)
+
+
+def confirm(connection: Connection, lease: Lease, *, now: datetime, lasts: timedelta) -> None:
+    """Part of every commit on the road: the lease is still ours, and lasts on from now.
+
+    Raises:
+        SubjectBusy: it has expired and was taken over; nothing of the transaction may be kept.
+    """
+    renewed = connection.execute(
+        update(leases)
+        .where(_row_of(lease.environment, lease.subject), leases.c.token == lease.token)
+        .values(expires_at=now + lasts)
+    )
+    if renewed.rowcount != 1:
+        raise SubjectBusy(lease.subject, until=now + lasts)
+
+
+def give_back(connection: Connection, lease: Lease, *, now: datetime) -> None:
+    """End the lease early. Does nothing where it has been taken over."""
+    connection.execute(
+        update(leases)
+        .where(_row_of(lease.environment, lease.subject), leases.c.token == lease.token)
+        .values(expires_at=now)
+    )

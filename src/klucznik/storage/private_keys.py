@@ -1,0 +1,50 @@
+"""Sealed private keys and the wrapped data keys that seal them. What is saved here cannot be opened here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from klucznik.domain.sealed import KeyBinding, SealedKey, WrappedDataKey
+from klucznik.storage.schema import data_keys, private_keys
+
+
+def load_data_keys(connection: Connection) -> list[WrappedDataKey]:
+    """Every data key, oldest first."""
+    columns = (data_keys.c.id, data_keys.c.master_key_id, data_keys.c.nonce, data_keys.c.ciphertext)
+    rows = connection.execute(select(*columns).order_by(data_keys.c.created_at, data_keys.c.id))
+    return [WrappedDataKey(row.id, row.master_key_id, row.nonce, row.ciphertext) for row in rows]
+
+
+def add_data_key(connection: Connection, key: WrappedDataKey, *, now: datetime) -> None:
+    connection.execute(
+        insert(data_keys).values(
+            id=key.id, master_key_id=key.master_key_id, nonce=key.nonce, ciphertext=key.ciphertext, created_at=now
+        )
+    )
+
+
+def add(connection: Connection, key: SealedKey, binding: KeyBinding, *, now: datetime) -> None:
+    connection.execute(
+        insert(private_keys).values(
+            id=key.key_id,
+            environment=binding.environment,
+            subject_type=binding.subject_type,
+            subject_value=binding.subject_value,
+            algorithm=key.algorithm,
+            data_key_id=key.data_key_id,
+            nonce=key.nonce,
+            ciphertext=key.ciphertext,
+            created_at=now,
+        )
+    )
+
+
+def load(connection: Connection, key_id: str) -> tuple[SealedKey, KeyBinding] | None:
+    """A sealed key and what it is bound to, or None."""
+    row = connection.execute(select(private_keys).where(private_keys.c.id == key_id)).one_or_none()
+    if row is None:
+        return None
+    sealed = SealedKey(row.id, row.algorithm, row.data_key_id, row.nonce, row.ciphertext)
+    return sealed, KeyBinding(row.environment, row.subject_type, row.subject_value)

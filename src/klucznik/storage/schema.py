@@ -1,0 +1,132 @@
+"""The tables as they are now. How an older database gets here is told by the migrations beside this file."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from klucznik.storage.columns import UtcDateTime
+
+# The newest migration. A new database is made from the tables below and marked with it; a test holds both equal.
+HEAD = "0001"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("master_key_id", String(64), nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+private_keys = Table(
+    "private_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("environment", String(16), nullable=False),
+    Column("subject_type", String(16), nullable=False),
+    Column("subject_value", String(64), nullable=False),
+    Column("algorithm", String(16), nullable=False),
+    Column("data_key_id", String(64), ForeignKey("data_keys.id"), nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# Who may act for a subject now. `token` grows with every taking and is never reused, so that a holder that was frozen
+# and woke up is recognised by the number it still carries (rule 4 of the design).
+leases = Table(
+    "leases",
+    metadata,
+    Column("environment", String(16), primary_key=True),
+    Column("subject_type", String(16), primary_key=True),
+    Column("subject_value", String(64), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+issuances = Table(
+    "issuances",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("environment", String(16), nullable=False),
+    Column("context_type", String(16), nullable=False),
+    Column("context_value", String(64), nullable=False),
+    Column("subject_type", String(16), nullable=False),
+    Column("subject_value", String(64), nullable=False),
+    Column("key_type", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("missing", JSON, nullable=False),
+    Column("limits_before", JSON),
+    Column("limits_after", JSON),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index(None, "environment", "subject_type", "subject_value", "state"),
+    Index(None, "environment", "context_type", "context_value"),
+)
+
+enrollments = Table(
+    "enrollments",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("issuance_id", String(32), ForeignKey("issuances.id"), nullable=False, index=True),
+    Column("type", String(16), nullable=False),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("key_id", String(64), ForeignKey("private_keys.id"), nullable=False, unique=True),
+    Column("csr", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("remaining_before", Integer),
+    Column("sent_at", UtcDateTime),
+    Column("requested_at", UtcDateTime),
+    Column("reference_number", String(64), unique=True),
+    Column("certificate_serial_number", String(16)),
+    Column("failure", JSON),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("environment", String(16), primary_key=True),
+    Column("serial_number", String(16), primary_key=True),
+    Column("subject_type", String(16), nullable=False),
+    Column("subject_value", String(64), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("common_name", Text, nullable=False),
+    Column("valid_from", UtcDateTime, nullable=False),
+    Column("valid_to", UtcDateTime, nullable=False),
+    Column("der", LargeBinary, nullable=False),
+    Column("key_id", String(64), ForeignKey("private_keys.id"), nullable=False, unique=True),
+    Column("origin", String(16), nullable=False),
+    Column("verified_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint("origin in ('issued', 'imported')", name="origin"),
+    Index(None, "environment", "subject_type", "subject_value", "type"),
+)
