@@ -1,0 +1,184 @@
+"""Private keys at rest: AES-256-GCM under a data key, which a master key wraps. Bytes in, records out.
+
+The records are saved by `storage`; where a master key comes from lives in `master_key`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import SubjectType
+from klucznik.errors import StorageError
+from klucznik.keys.generate import PrivateKey
+from klucznik.keys.master_key import MasterKey
+
+ALGORITHM = "AES-256-GCM"
+_NONCE = 12
+
+
+@dataclass(frozen=True)
+class KeyBinding:
+    """Whose key it is and in which world: part of the seal, so that one row cannot be passed off as another."""
+
+    environment: Environment
+    subject_type: SubjectType
+    subject_value: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SealedKey:
+    """A private key as it rests in the database.
+
+    Attributes:
+        key_id: chosen by the caller, unique; part of the seal.
+        algorithm: how it is sealed, ``AES-256-GCM``.
+        data_key_id: the data key that opens it.
+        nonce: 12 bytes.
+        ciphertext: the key as PKCS#8 DER, encrypted, with the 16 bytes of the tag.
+    """
+
+    key_id: str
+    algorithm: str
+    data_key_id: str
+    nonce: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class WrappedDataKey:
+    """A data key as it rests in the database.
+
+    Attributes:
+        data_key_id: 32 hexadecimal digits.
+        master_key_id: `MasterKey.id` of the key that wraps it.
+        nonce: 12 bytes.
+        ciphertext: 32 bytes of the key, encrypted, and 16 of the tag.
+    """
+
+    data_key_id: str
+    master_key_id: str
+    nonce: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+
+
+class Vault:
+    """Seals and unseals private keys. Holds the data keys open, in memory alone."""
+
+    __slots__ = ("_current", "_master", "_secrets")
+
+    def __init__(self, master: MasterKey, data_keys: dict[str, bytes]) -> None:
+        self._master = master
+        self._secrets = data_keys
+        self._current = next(reversed(data_keys), None)
+
+    @classmethod
+    def open(cls, master: MasterKey, data_keys: Sequence[WrappedDataKey]) -> Vault:
+        """Open the vault with all its data keys, the oldest first; the last one seals what is new.
+
+        Raises:
+            StorageError: ``vault_master_key_mismatch`` (another master key wrapped them: ``expected``, ``given``),
+                ``vault_data_key_damaged`` (``data_key_id``).
+        """
+        return cls(master, {wrapped.data_key_id: _unwrap(master, wrapped) for wrapped in data_keys})
+
+    def __repr__(self) -> str:
+        return f"<Vault with {len(self._secrets)} data keys>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a vault is not pickled")
+
+    def new_data_key(self) -> WrappedDataKey:
+        """A fresh data key that seals everything from now on. Save it before anything sealed with it."""
+        data_key_id, secret = secrets.token_hex(16), AESGCM.generate_key(256)
+        self._secrets[data_key_id] = secret
+        self._current = data_key_id
+        return _wrap(self._master, data_key_id, secret)
+
+    def seal(self, key_id: str, private_key: PrivateKey, *, binding: KeyBinding) -> SealedKey:
+        """Encrypt a private key for ``binding``.
+
+        Raises:
+            StorageError: ``vault_without_data_key``: `new_data_key` has never been called.
+        """
+        if self._current is None:
+            raise StorageError("vault_without_data_key")
+        plain = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        nonce = secrets.token_bytes(_NONCE)
+        associated = _key_associated(key_id, ALGORITHM, self._current, binding)
+        ciphertext = AESGCM(self._secrets[self._current]).encrypt(nonce, plain, associated)
+        return SealedKey(key_id, ALGORITHM, self._current, nonce, ciphertext)
+
+    def unseal(self, sealed: SealedKey, *, binding: KeyBinding) -> PrivateKey:
+        """The private key again.
+
+        Raises:
+            StorageError: each with ``key_id``: ``vault_key_damaged`` (the record, or what it is bound to, is not what
+                was sealed), ``vault_data_key_missing``, ``vault_algorithm_unknown``.
+        """
+        if sealed.algorithm != ALGORITHM:
+            raise StorageError("vault_algorithm_unknown", key_id=sealed.key_id, algorithm=sealed.algorithm)
+        secret = self._secrets.get(sealed.data_key_id)
+        if secret is None:
+            raise StorageError("vault_data_key_missing", key_id=sealed.key_id, data_key_id=sealed.data_key_id)
+        private_key = _decrypt(secret, sealed, binding)
+        if private_key is None:
+            raise StorageError("vault_key_damaged", key_id=sealed.key_id)
+        return private_key
+
+    def rewrap(self, new_master: MasterKey) -> list[WrappedDataKey]:
+        """Every data key under ``new_master``, the oldest first, to replace the saved ones in one transaction.
+
+        Sealed keys stay as they are. This vault keeps the old master key: open a new one afterwards.
+        """
+        return [_wrap(new_master, data_key_id, secret) for data_key_id, secret in self._secrets.items()]
+
+
+def _wrap(master: MasterKey, data_key_id: str, secret: bytes) -> WrappedDataKey:
+    nonce, ciphertext = master.wrap(secret, _bytes_of("klucznik data key 1", data_key_id, master.id))
+    return WrappedDataKey(data_key_id, master.id, nonce, ciphertext)
+
+
+def _unwrap(master: MasterKey, wrapped: WrappedDataKey) -> bytes:
+    if wrapped.master_key_id != master.id:
+        raise StorageError("vault_master_key_mismatch", expected=wrapped.master_key_id, given=master.id)
+    associated = _bytes_of("klucznik data key 1", wrapped.data_key_id, wrapped.master_key_id)
+    secret = master.unwrap(wrapped.nonce, wrapped.ciphertext, associated)
+    if secret is None:
+        raise StorageError("vault_data_key_damaged", data_key_id=wrapped.data_key_id)
+    return secret
+
+
+def _decrypt(secret: bytes, sealed: SealedKey, binding: KeyBinding) -> PrivateKey | None:
+    associated = _key_associated(sealed.key_id, sealed.algorithm, sealed.data_key_id, binding)
+    try:
+        plain = AESGCM(secret).decrypt(sealed.nonce, sealed.ciphertext, associated)
+        private_key = load_der_private_key(plain, None)
+    except (InvalidTag, ValueError):
+        return None
+    return private_key if isinstance(private_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) else None
+
+
+def _key_associated(key_id: str, algorithm: str, data_key_id: str, binding: KeyBinding) -> bytes:
+    return _bytes_of(
+        "klucznik private key 1",
+        algorithm,
+        key_id,
+        data_key_id,
+        binding.environment.value,
+        binding.subject_type.value,
+        binding.subject_value,
+    )
+
+
+def _bytes_of(*parts: str) -> bytes:
+    """Each part with its length before it, so that no two lists of parts give the same bytes."""
+    encoded = [part.encode() for part in parts]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
