@@ -22,28 +22,25 @@ _NEVER_IN_A_NAME = frozenset('/\\:*?"<>|')
 
 
 def check_password(password: bytes, *, minimum: int = MIN_PASSWORD_LENGTH) -> str:
-    """The password as text, if it may protect an export. Its length is counted in characters.
+    """The password as text, if it may protect an export.
 
     Raises:
         InputError: ``export_password_empty``; ``export_password_too_short`` (``length``, ``minimum``);
-            ``export_password_not_text`` (not UTF-8, or with control characters: other programs could not type it).
+            ``export_password_not_ascii``: a letter outside ASCII or a control character. Java reads no key under such
+            a password, and other programs do not agree on its bytes.
     """
-    try:
-        text = password.decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    if not text:
+    if not password:
         raise InputError("export_password_empty")
-    if any(ord(character) < 0x20 or character == "\x7f" for character in text):
-        raise InputError("export_password_not_text")
-    if len(text) < minimum:
-        raise InputError("export_password_too_short", length=len(text), minimum=minimum)
-    return text
+    if not all(0x20 <= byte < 0x7F for byte in password):
+        raise InputError("export_password_not_ascii")
+    if len(password) < minimum:
+        raise InputError("export_password_too_short", length=len(password), minimum=minimum)
+    return password.decode("ascii")
 
 
 def widely_accepted(password: bytes) -> bool:
     """Whether programs that ask for 15 to 32 characters take this password too; worth a hint, never a refusal."""
-    return len(password.decode(errors="replace")) in WIDELY_ACCEPTED_LENGTHS
+    return len(password) in WIDELY_ACCEPTED_LENGTHS
 
 
 def pem_files(
