@@ -1,0 +1,54 @@
+"""The calls we make, and what each allows when its answer does not come. Sending them is `transport`.
+
+The route is what messages and counters name: it never holds an identifier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from urllib.parse import quote
+
+
+class Care(Enum):
+    """What may be done when the answer to a call does not come or cannot be read."""
+
+    REPEATABLE = auto()  # asking again changes nothing: a few attempts
+    ONCE = auto()  # asking again is harmless but would be answered differently: one attempt, `KsefUnavailable`
+    SPENDS = auto()  # it may have been applied and must not be applied twice: one attempt, `AnswerLost`
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to KSeF, without who sends it.
+
+    Attributes:
+        route: path template of the specification, for example ``/certificates/enrollments/{referenceNumber}``.
+        path: the path with its values, percent-encoded, relative to the API base.
+        content: body, already encoded.
+    """
+
+    method: str
+    route: str
+    care: Care
+    path: str
+    content: bytes = field(default=b"", repr=False)
+    content_type: str = "application/json"
+    parameters: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+def call(
+    method: str,
+    route: str,
+    care: Care = Care.REPEATABLE,
+    *,
+    content: bytes = b"",
+    content_type: str = "application/json",
+    parameters: tuple[tuple[str, str], ...] = (),
+    headers: tuple[tuple[str, str], ...] = (),
+    **values: str,
+) -> Call:
+    """A call to ``route`` with its ``{placeholders}`` filled from ``values``."""
+    path = route.format(**{name: quote(value, safe="") for name, value in values.items()})
+    return Call(method, route, care, path, content, content_type, parameters, headers)

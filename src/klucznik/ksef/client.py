@@ -1,0 +1,165 @@
+"""Signing in to KSeF: challenge, signed document, processing, tokens (facts.md §2). What comes after is `session`.
+
+The document is signed by a function of the caller, or by a person in another program between two of the steps.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from klucznik.clock import Clock, SystemClock
+from klucznik.domain.environments import Endpoint
+from klucznik.domain.identifiers import Context
+from klucznik.errors import KsefRefused, KsefUnavailable, SignInRefused
+from klucznik.ksef import wire
+from klucznik.ksef.answers import Challenge, OperationStatus, PendingSignIn
+from klucznik.ksef.auth_request import SubjectIdentifierType, auth_token_request
+from klucznik.ksef.calls import Care, call
+from klucznik.ksef.session import Session
+from klucznik.ksef.transport import Transport
+
+DocumentSigner = Callable[[bytes], bytes | Awaitable[bytes]]
+
+# KSeF takes 1 to 3 s; a qualified certificate waits for its issuer's revocation service, "as long as it needs" (§2.5).
+FIRST_POLL_S = 0.1
+LONGEST_POLL_S = 2.0
+POLLING_S = 120.0
+
+
+class KsefClient:
+    """A connection to one environment. An async context manager; one connection pool for all sessions signed in by it.
+
+    Args:
+        endpoint: where the environment answers.
+        clock: for token lifetimes, pauses and waits.
+        transport: replaces the network, for tests.
+        timeout_s: seconds for the whole answer of one request.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self.endpoint = endpoint
+        self._clock = clock or SystemClock()
+        self._transport = Transport(endpoint, clock=self._clock, transport=transport, timeout_s=timeout_s)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. Sessions of this client are of no use afterwards; KSeF is not told (`Session.end`)."""
+        await self._transport.aclose()
+
+    async def sign_in(
+        self,
+        context: Context,
+        sign: DocumentSigner,
+        *,
+        identifier_type: SubjectIdentifierType = SubjectIdentifierType.CERTIFICATE_SUBJECT,
+    ) -> Session:
+        """Sign in with a key at hand: four requests and a poll or two.
+
+        Args:
+            context: whom to act for.
+            sign: gets the unsigned document, gives the signed one (XAdES, UTF-8).
+
+        Raises:
+            SignInRefused: KSeF refused the document (HTTP 400) or the subject (status 415, 450, 460 …).
+            AnswerLost: the tokens were given but did not arrive; sign in anew.
+            KsefUnavailable: no usable answer; sign in anew later.
+        """
+        challenge = await self.challenge()
+        signed = sign(auth_token_request(challenge.value, context, identifier_type))
+        xml = await signed if inspect.isawaitable(signed) else signed
+        return await self.finish_sign_in(await self.submit_signed(xml), context)
+
+    async def challenge(self) -> Challenge:
+        """A fresh challenge, good for one sign-in within ten minutes."""
+        return await self._transport.ask(call("POST", "/auth/challenge"), wire.challenge)
+
+    async def submit_signed(self, xml: bytes) -> PendingSignIn:
+        """Hand in the signed document.
+
+        After a `KsefUnavailable` the same document may be handed in again: had it arrived, KSeF says 21111.
+
+        Raises:
+            SignInRefused: the document, its signature or its certificate is not accepted (facts.md §2.6).
+        """
+        request = call("POST", "/auth/xades-signature", Care.ONCE, content=xml, content_type="application/xml")
+        try:
+            return await self._transport.ask(request, wire.pending_sign_in)
+        except KsefRefused as error:
+            refused = _refused(error)
+        raise refused
+
+    async def finish_sign_in(self, pending: PendingSignIn, context: Context) -> Session:
+        """Wait until KSeF has processed the document, and take the tokens.
+
+        Raises:
+            SignInRefused: with the status' code, text and details.
+            AnswerLost: the tokens were given but did not arrive; they are given once, so sign in anew.
+            KsefUnavailable: ``sign_in_still_pending`` when KSeF is not done after two minutes: call again with the
+                same ``pending``, its token lives 45 minutes.
+        """
+        try:
+            await self._processed(pending)
+            tokens = await self._transport.ask(
+                call("POST", "/auth/token/redeem", Care.SPENDS),
+                wire.token_pair,
+                token=pending.authentication_token,
+            )
+            return Session(self._transport, context, tokens)
+        except SignInRefused:
+            raise
+        except KsefRefused as error:
+            refused = _refused(error)
+        raise refused
+
+    async def _processed(self, pending: PendingSignIn) -> None:
+        waited, pause = 0.0, FIRST_POLL_S
+        while True:
+            status = await self._transport.ask(
+                call("GET", "/auth/{referenceNumber}", referenceNumber=pending.reference_number),
+                wire.status,
+                token=pending.authentication_token,
+            )
+            if status.done:
+                return
+            if status.failed:
+                raise _status_refused(status)
+            if waited >= POLLING_S:
+                raise KsefUnavailable("sign_in_still_pending", reference_number=pending.reference_number)
+            await self._clock.sleep(pause)
+            waited += pause
+            pause = min(pause * 2, LONGEST_POLL_S)
+
+
+def _refused(error: KsefRefused) -> SignInRefused:
+    return SignInRefused(
+        "sign_in_refused",
+        status=error.status,
+        code=error.code,
+        text=error.text,
+        details=error.details,
+        trace_id=error.trace_id,
+    )
+
+
+def _status_refused(status: OperationStatus) -> SignInRefused:
+    """Any code above 200 is final: the specification disagrees with itself on which exist (facts.md §2.7)."""
+    return SignInRefused("sign_in_refused", code=status.code, text=status.text, details=status.details)
