@@ -1,0 +1,213 @@
+"""The one road of every /v2 request: find the route, know the caller, apply, commit, answer, log.
+Rules of KSeF are in handlers; what concerns all requests (rate limits, faults) hooks in here.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fastapi import Request, Response
+
+from ksef_sandbox import access_tokens
+from ksef_sandbox.access_tokens import ReadToken, TokenKind
+from ksef_sandbox.errors import BadRequest, ErrorFrame, Forbidden, HttpProblem, KsefError, Unauthorized, Unexpected
+from ksef_sandbox.records import SignIn
+from ksef_sandbox.requestlog import LoggedRequest
+from ksef_sandbox.state import World
+from ksef_sandbox.wire import timestamp
+
+PREFIX = "/v2"
+MAX_BODY_BYTES = 4_000_000
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
+
+ACCESS = frozenset({TokenKind.ACCESS})
+PUBLIC: frozenset[TokenKind] = frozenset()
+
+logger = logging.getLogger("ksef_sandbox")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way: what it is, whose it is."""
+
+    world: World
+    request: Request
+    route: "Route | None"
+    now: datetime
+    client_ip: str
+    body: bytes = b""
+    token: ReadToken | None = None
+    caller: SignIn | None = None
+    refused: KsefError | None = None
+
+    @property
+    def session(self) -> SignIn:
+        """The caller of a route that needs a token."""
+        if self.caller is None:
+            raise Unauthorized
+        return self.caller
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the access token carries: rights of the moment it was made, not of now (facts.md §2.8)."""
+        return self.token.permissions if self.token else frozenset()
+
+    def path_parameter(self, name: str) -> str:
+        return str(self.request.path_params[name])
+
+
+Handler = Callable[[Call], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of the specification; `path` in its own words, without /v2."""
+
+    method: str
+    path: str
+    handler: Handler
+    tokens: frozenset[TokenKind] = ACCESS
+    media_type: str | None = None  # of the request body; None: a body is not looked at
+    body_optional: bool = False
+    rate_group: str | None = "other"  # None: counted per IP only (facts.md §1.4)
+
+
+class Hook:
+    """Something that concerns all requests; override what is needed. Raise KsefError to refuse."""
+
+    async def before_apply(self, call: Call) -> None:
+        """The caller is known and nothing has happened yet."""
+
+    async def after_commit(self, call: Call, response: Response) -> Response:
+        """Everything has happened and is safe on disk; the answer may still be changed, delayed or replaced."""
+        return response
+
+    async def on_answer(self, call: Call, response: Response) -> Response:
+        """Any answer, also a refusal, about to be sent."""
+        return response
+
+
+@dataclass
+class Pipeline:
+    """Takes requests to handlers; `hooks` are asked in order."""
+
+    world: World
+    hooks: list[Hook] = field(default_factory=list)
+
+    def endpoint(self, routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]]:
+        """The endpoint of one path; none of `routes` means that the path is unknown."""
+        by_method = {route.method: route for route in routes}
+
+        async def answer(request: Request) -> Response:
+            return await self._serve(request, by_method)
+
+        return answer
+
+    async def _serve(self, request: Request, by_method: dict[str, Route]) -> Response:
+        world = self.world
+        client_ip = request.client.host if request.client else "127.0.0.1"
+        call = Call(world, request, by_method.get(request.method), world.clock.now(), client_ip)
+        number = world.log.next_number()
+        try:
+            response = await self._apply(call, by_method)
+            for hook in self.hooks:
+                response = await hook.after_commit(call, response)
+        except KsefError as refusal:
+            response = self._refusal(call, refusal)
+        except Exception:
+            logger.exception("unexpected error in %s %s", request.method, request.url.path)
+            response = self._refusal(call, Unexpected())
+        for hook in self.hooks:
+            response = await hook.on_answer(call, response)
+        self._log(number, call, by_method, response)
+        return response
+
+    async def _apply(self, call: Call, by_method: dict[str, Route]) -> Response:
+        route = call.route
+        if route is None:
+            raise _no_route(by_method)
+        if call.world.switches.env_profile != "test" and route.path.startswith("/testdata/"):
+            raise _no_route({})
+        self._identify(call, route)
+        await self._read_body(call, route)
+        for hook in self.hooks:
+            await hook.before_apply(call)
+        # From here on nothing waits: a request is applied and committed as one, whoever else is being served.
+        call.now = call.world.clock.now()
+        try:
+            response = route.handler(call)
+        finally:
+            call.world.commit()
+        warning = call.request.headers.get("X-Test-System-Warning")
+        if warning and call.world.switches.env_profile == "test":
+            response.headers.setdefault("X-System-Warning", warning)
+        return response
+
+    def _identify(self, call: Call, route: Route) -> None:
+        if not route.tokens:
+            return
+        scheme, _, text = call.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized
+        call.token = access_tokens.read(call.world.token_key, text.strip(), route.tokens, call.now)
+        call.caller = call.world.sign_ins.get(call.token.reference)
+        if call.token.kind is not TokenKind.ACCESS:
+            return
+        if call.caller is None:
+            raise Unauthorized
+        policy = call.caller.ip_policy
+        if policy is not None and not policy.allows(call.client_ip):
+            raise Forbidden("ip-not-allowed", clientIp=call.client_ip)
+
+    async def _read_body(self, call: Call, route: Route) -> None:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in call.request.stream():
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise HttpProblem(413, f"The body is longer than {MAX_BODY_BYTES} bytes.")
+            chunks.append(chunk)
+        call.body = b"".join(chunks)
+        if route.media_type is None or (route.body_optional and not call.body):
+            return
+        sent = call.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if sent != route.media_type:
+            raise HttpProblem(415, f"The body must be {route.media_type}, not {sent or 'without a type'}.")
+
+    def _refusal(self, call: Call, refusal: KsefError) -> Response:
+        call.refused = refusal
+        asked = call.request.headers.get("X-Error-Format", "").strip().lower()
+        by_default = call.world.switches.error_format_default == "problem"
+        frame = ErrorFrame(
+            instance=call.request.url.path,
+            timestamp=timestamp(call.now),
+            trace_id=call.world.randomness.hex(32).lower(),
+            span_id=call.world.randomness.hex(16).lower(),
+            problem_details=asked == "problem-details" or (not asked and by_default),
+        )
+        answer = refusal.render(frame)
+        return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
+
+    def _log(self, number: int, call: Call, by_method: dict[str, Route], response: Response) -> None:
+        route = call.route or next(iter(by_method.values()), None)
+        entry = LoggedRequest(
+            number=number,
+            at=call.now,
+            method=call.request.method,
+            path=call.request.url.path.removeprefix(PREFIX),
+            route=route.path if route else None,
+            status=response.status_code,
+            code=call.refused.code if isinstance(call.refused, BadRequest) else None,
+            client_ip=call.client_ip,
+            context=call.caller.context if call.caller else None,
+            identity=call.caller.identity if call.caller else None,
+        )
+        call.world.log.add(entry)
+
+
+def _no_route(by_method: dict[str, Route]) -> HttpProblem:
+    if not by_method:
+        return HttpProblem(404, "There is no such path in the KSeF API that this sandbox plays.")
+    allowed = ", ".join(sorted(by_method))
+    return HttpProblem(405, f"This path takes {allowed} only.", (("Allow", allowed),))

@@ -1,0 +1,158 @@
+"""What is not known about KSeF, as switches: each with meaning, default, alternatives and source section.
+Reading a switch is a plain attribute; setting one goes through `Switches.set`, which checks it.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+SwitchValue = bool | int | str
+
+
+class SwitchError(ValueError):
+    """An unknown switch or a value it does not take; the message is a whole sentence."""
+
+
+def _switch(default: SwitchValue, meaning: str, section: str) -> Any:  # Any: the field's own type says what it is
+    return field(default=default, metadata={"meaning": meaning, "section": section})
+
+
+@dataclass
+class Switches:
+    """Present values; sections are those of facts.md."""
+
+    env_profile: Literal["test", "demo", "prd"] = _switch(
+        "test", "the environment played; demo and prd refuse self-signed certificates and have no /testdata", "1.1"
+    )
+    rate_profile: Literal["prd", "te10x", "off"] = _switch("prd", "API rate limits in force by default", "1.4")
+    error_format_default: Literal["legacy", "problem"] = _switch(
+        "legacy", "form of a 400 or 429 when the client does not ask for one", "1.3"
+    )
+    challenge_ttl_s: int = _switch(600, "seconds a challenge lives", "2.1")
+    challenge_single_use: bool = _switch(True, "a challenge works for one sign-in only", "2.1")
+    token_ttl_auth_s: int = _switch(2700, "seconds an authentication token lives", "2.8")
+    token_ttl_access_s: int = _switch(900, "seconds an access token lives", "2.8")
+    token_ttl_refresh_s: int = _switch(604800, "seconds a refresh token lives", "2.8")
+    auth_delay_ms: int = _switch(500, "milliseconds a sign-in stays at status 100", "2.7")
+    enroll_delay_ms: int = _switch(2000, "milliseconds a certificate request stays at status 100", "3.7")
+    revoke_delay_ms: int = _switch(2000, "milliseconds a certificate stays Blocked before it is Revoked", "3.10")
+    perm_delay_ms: int = _switch(1000, "milliseconds a permission operation stays at status 100", "5.3")
+    testdata_delay_ms: int = _switch(0, "milliseconds until persons and permissions of /testdata take effect", "7")
+    xades_compliance: Literal["enforce", "warn", "off"] = _switch(
+        "enforce", "what happens to a signature outside the accepted XAdES profiles", "2.4"
+    )
+    accept_auth_schema: Literal["2.0,2.1", "2.0"] = _switch("2.0,2.1", "accepted AuthTokenRequest schemas", "2.2")
+    offline_cert_login: Literal["21115", "460"] = _switch(
+        "21115", "answer to a sign-in with an Offline certificate: refused at once, or by status", "2.7"
+    )
+    chain_fail_on_test: Literal["460", "21115"] = _switch(
+        "460", "answer to verifyCertificateChain=true with a self-signed certificate", "2.5"
+    )
+    send_authentication_method: bool = _switch(True, "answers still carry the deprecated authenticationMethod", "12.10")
+    enrollment_window: Literal["rolling", "fixed_from_first", "until_30d_after_last", "lifetime"] = _switch(
+        "rolling", "when a spent certificate request comes back", "4.4"
+    )
+    enrollment_window_days: int = _switch(30, "length of that window in days of 24 hours", "4.4")
+    count_sync_rejected: bool = _switch(False, "a request refused with HTTP 400 for its CSR is spent", "4.3")
+    count_async_rejected: bool = _switch(True, "a request accepted and later rejected or cancelled is spent", "4.3")
+    pending_reserves_slot: bool = _switch(False, "a request in progress holds a certificate slot", "4.3")
+    limit_code_priority: Literal["25006", "25007"] = _switch("25006", "code given when both limits are reached", "4.3")
+    active_grace_days: int = _switch(0, "certificates in their last days that no longer hold a slot", "4.4")
+    max_valid_from_days: int = _switch(90, "how far ahead validFrom may lie, in days; 0 for no bound", "3.6")
+    allow_same_subject_key_reuse: bool = _switch(True, "a subject may certify one key more than once", "3.5")
+    fingerprint_enrollment: Literal["allowed", "25001"] = _switch(
+        "allowed", "whether a fingerprint identity gets enrollment data and certificates", "12.4"
+    )
+    retrieve_unknown: Literal["error", "omit"] = _switch(
+        "error", "retrieving an unknown or foreign serial: 25008, or left out of the answer", "3.8"
+    )
+    nip_pesel_link_scope: Literal["revoke", "revoke+query", "revoke+query+limits"] = _switch(
+        "revoke", "what a NIP and the PESEL linked to it share", "3.1"
+    )
+    strip_cn_suffix_in_data: bool = _switch(
+        True, "enrollment data of a KSeF certificate come without the suffix of its common name", "3.4"
+    )
+    token_session_on_certificates: Literal["codes", "403"] = _switch(
+        "codes",
+        "a KSeF token session on certificates: data 25001, enrollment 25002 and revoke 403; or 403 always",
+        "3.1",
+    )
+
+    def set(self, name: str, value: SwitchValue) -> None:
+        """Set one switch; text is parsed by the switch's type.
+
+        Raises:
+            SwitchError: there is no such switch or it does not take this value.
+        """
+        setattr(self, name, parse(name, value))
+
+    def set_all(self, values: Mapping[str, SwitchValue]) -> None:
+        """Set several or, when one is wrong, none."""
+        parsed = {name: parse(name, value) for name, value in values.items()}
+        for name, value in parsed.items():
+            setattr(self, name, value)
+
+    def as_dict(self) -> dict[str, SwitchValue]:
+        return {switch.name: getattr(self, switch.name) for switch in fields(self)}
+
+
+@dataclass(frozen=True)
+class SwitchInfo:
+    """One line of `ksef-sandbox switches`."""
+
+    name: str
+    kind: Literal["bool", "int", "choice"]
+    default: SwitchValue
+    alternatives: tuple[str, ...]
+    meaning: str
+    section: str
+
+
+def registry() -> tuple[SwitchInfo, ...]:
+    """Every switch there is, in the order they are declared."""
+    return tuple(_REGISTRY.values())
+
+
+def parse(name: str, value: SwitchValue) -> SwitchValue:
+    """Return `value` as the switch `name` keeps it, or raise SwitchError."""
+    info = _REGISTRY.get(name)
+    if info is None:
+        close = difflib.get_close_matches(name, _REGISTRY, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else " `ksef-sandbox switches` lists them all."
+        raise SwitchError(f"There is no switch {name!r}.{hint}")
+    text = str(value).strip()
+    if info.kind == "bool" and text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    if info.kind == "int" and not isinstance(value, bool) and text.isascii() and text.isdigit():
+        return int(text)
+    if info.kind == "choice" and text in (info.default, *info.alternatives):
+        return text
+    raise SwitchError(f"The switch {name!r} takes {_expected(info)}, not {value!r}.")
+
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def _expected(info: SwitchInfo) -> str:
+    if info.kind == "choice":
+        return "one of " + ", ".join([str(info.default), *info.alternatives])
+    return "true or false" if info.kind == "bool" else "a whole number, 0 or more"
+
+
+def _read_registry() -> dict[str, SwitchInfo]:
+    hints = get_type_hints(Switches)
+    infos: dict[str, SwitchInfo] = {}
+    defaults = Switches().as_dict()
+    for switch in fields(Switches):
+        default = defaults[switch.name]
+        hint = hints[switch.name]
+        choices = tuple(c for c in get_args(hint) if c != default) if get_origin(hint) is Literal else ()
+        kind: Literal["bool", "int", "choice"] = "choice" if choices else "bool" if hint is bool else "int"
+        alternatives = (str(not default).lower(),) if kind == "bool" else choices
+        meaning, section = switch.metadata["meaning"], switch.metadata["section"]
+        infos[switch.name] = SwitchInfo(switch.name, kind, default, alternatives, meaning, section)
+    return infos
+
+
+_REGISTRY = _read_registry()
