@@ -32,12 +32,17 @@ INCLUSIVE_C14N: Final = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 _C14N_11: Final = "http://www.w3.org/2006/12/xml-c14n11"
 EXCLUSIVE_C14N: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
+NEGATIVE: Final = "Podpis zweryfikowany negatywnie."
 MIN_RSA_BITS: Final = 2048
 MIN_CURVE_BITS: Final = 256
 
 
 class Refused(Exception):
-    """The signature breaks a rule; the text says which, in Polish, for the details of the answer."""
+    """The signature breaks a rule; the sentences say which, in Polish, for the details of the answer."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__(*sentences)
+        self.sentences = sentences
 
 
 class Mismatch(Refused):
@@ -160,7 +165,7 @@ def verify_value(signed_info: SignedInfo, value: bytes, key: CertificatePublicKe
         else:
             _verify_rsa(signed_info.canonical_bytes, value, key, method)
     except InvalidSignature as error:
-        raise Mismatch("Podpis zweryfikowany negatywnie.") from error
+        raise Mismatch(NEGATIVE) from error
 
 
 def _verify_ecdsa(data: bytes, value: bytes, key: CertificatePublicKeyTypes, algorithm: hashes.HashAlgorithm) -> None:
@@ -171,7 +176,7 @@ def _verify_ecdsa(data: bytes, value: bytes, key: CertificatePublicKeyTypes, alg
     half = (key.key_size + 7) // 8
     if len(value) != 2 * half:
         # DER instead of R||S is the commonest mistake of all (facts.md §2.4).
-        raise Mismatch(f"Podpis zweryfikowany negatywnie. Oczekiwano R||S ({2 * half} bajtów), jest {len(value)}.")
+        raise Mismatch(NEGATIVE, f"Oczekiwano R||S o długości {2 * half} bajtów, jest {len(value)}.")
     r, s = int.from_bytes(value[:half]), int.from_bytes(value[half:])
     key.verify(encode_dss_signature(r, s), data, ec.ECDSA(algorithm))
 

@@ -16,7 +16,6 @@ from ksef_sandbox.xml_reading import detached, leaf_text, read, remove, reread
 
 Compliance = Literal["enforce", "warn", "off"]
 
-NEGATIVE: Final = "Podpis zweryfikowany negatywnie."
 BAD_PROFILE: Final = "Format podpisu niezgodny z akceptowanymi profilami XAdES."
 WARNING: Final = "sig-001: Format podpisu niezgodny z akceptowanymi profilami XAdES"
 
@@ -77,9 +76,9 @@ def verify(body: bytes, *, compliance: Compliance) -> SignedDocument:
         signature = _Signature(node, root, dsig.read_signed_info(node), _ids(root), [])
         certificate, document = _verify(signature)
     except dsig.Mismatch as error:
-        raise BadRequest(9105, str(error)) from error
+        raise BadRequest(9105, *error.sentences) from error
     except Refused as error:
-        raise BadRequest(9105, BAD_PROFILE, str(error)) from error
+        raise BadRequest(9105, BAD_PROFILE, *error.sentences) from error
     if signature.faults and compliance == "enforce":
         raise BadRequest(9105, BAD_PROFILE, *signature.faults)
     warned = bool(signature.faults) and compliance == "warn"

@@ -36,6 +36,7 @@ FILTER2_SUBTRACT = (
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 Form = Literal["enveloped", "enveloping", "enveloping-base64"]
+CertificateReference = Literal["v1", "v2", "both", "none"]
 
 DIGESTS = {
     "sha1": f"{DS_NS}sha1",
@@ -223,7 +224,7 @@ def sign(
     c14n: str = EXCLUSIVE,
     reference_c14n: str | None = EXCLUSIVE,
     removal: str = f'<ds:Transform Algorithm="{ENVELOPED}"/>',
-    signing_certificate: Literal["v1", "v2", "both", "none"] = "v1",
+    signing_certificate: CertificateReference = "v1",
     signing_certificate_of: TestCredential | None = None,
     issuer_name: str | None = None,
     sign_key_info: bool = False,
@@ -312,7 +313,7 @@ def _sign_value(key: PrivateKey, data: bytes, signature_hash: str, pss: bool, de
 
 def _method(key: PrivateKey, signature_hash: str, pss: bool) -> str:
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        year = "2021/04" if signature_hash.startswith("sha3") else "2001/04"
+        year = "2021/04" if signature_hash.startswith("sha3-") else "2001/04"
         return f"http://www.w3.org/{year}/xmldsig-more#ecdsa-{signature_hash}"
     if pss:
         return f"http://www.w3.org/2007/05/xmldsig-more#{signature_hash}-rsa-MGF1"
