@@ -15,8 +15,9 @@ from klucznik.errors import AnswerLost, KsefUnavailable
 from klucznik.ksef.calls import Call, Care
 
 # httpx raises these before the first byte of the request is written: name resolution, TCP, TLS, a proxy that will not
-# connect us, no free connection in our own pool. Every other error may come after the request has left. Asking again
-# at once is worth it for all but the time-outs, which have already waited.
+# connect us, no free connection in our own pool. Every other error may come after the request has left, unless the
+# connection pool has told that it was still connecting. Asking again at once is worth it for all but the time-outs,
+# which have already waited.
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 
@@ -57,16 +58,36 @@ class Failure:
         )
 
 
-def of_exception(error: Exception) -> Failure:
+class Progress:
+    """How far a request has come, as the connection pool tells it (httpx's ``trace`` extension).
+
+    A pool that tells nothing (one in a test, a connection that is being waited for) leaves it open.
+    """
+
+    def __init__(self) -> None:
+        self._connecting = False
+        self._sending = False
+
+    async def __call__(self, event: str, _: object) -> None:
+        if event.endswith(".send_request_headers.started"):
+            self._sending = True
+        elif event.startswith("connection."):
+            self._connecting = True
+
+    @property
+    def never_left(self) -> bool:
+        """Whether a connection was being made and not a byte of the request had been written."""
+        return self._connecting and not self._sending
+
+
+def of_exception(error: Exception, progress: Progress) -> Failure:
     """The failure behind an exception of httpx or the system. Nothing of it is kept: it holds our headers."""
-    if isinstance(error, _NEVER_LEFT):
-        timed_out = isinstance(error, httpx.TimeoutException)
+    if progress.never_left or isinstance(error, _NEVER_LEFT):
+        timed_out = isinstance(error, (httpx.TimeoutException, TimeoutError))
         cause = "timeout" if timed_out else _connect_cause(error)
         return Failure("ksef_unreachable", cause, left=False, passing=not timed_out and cause != "tls")
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return Failure("ksef_timeout", "timeout", passing=False)
-    if isinstance(error, httpx.DecodingError):
-        return Failure("ksef_unreadable_answer", "encoding")
     return Failure("ksef_connection_lost", "reset")
 
 

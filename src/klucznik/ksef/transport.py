@@ -19,7 +19,7 @@ from klucznik.domain.environments import Endpoint
 from klucznik.ksef import failures
 from klucznik.ksef.answers import Token
 from klucznik.ksef.calls import Call, Care
-from klucznik.ksef.failures import Failure
+from klucznik.ksef.failures import Failure, Progress
 from klucznik.ksef.fields import Fields, Unreadable, plain
 from klucznik.ksef.refusals import rate_limited, read_complaint, refusal, retry_after
 
@@ -106,15 +106,16 @@ class Transport:
 
     async def _attempt(self, call: Call, token: Token | None, read: Reader[Value]) -> Value | Failure:
         response: httpx.Response | None = None
+        progress = Progress()
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._http.send(self._request(call, token), stream=True)
+                response = await self._http.send(self._request(call, token, progress), stream=True)
                 try:
                     body: bytes | Failure = await _bounded(response)
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            failure = failures.of_exception(error)
+            failure = failures.of_exception(error, progress)
             if response is None:
                 return failure
             body = failure
@@ -126,7 +127,7 @@ class Transport:
         except Unreadable as error:
             return Failure("ksef_unreadable_answer", str(error), status=response.status_code)
 
-    def _request(self, call: Call, token: Token | None) -> httpx.Request:
+    def _request(self, call: Call, token: Token | None, progress: Progress) -> httpx.Request:
         headers = dict(call.headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token.value}"
@@ -138,6 +139,7 @@ class Transport:
             params=call.parameters or None,
             headers=headers,
             content=call.content or None,
+            extensions={"trace": progress},
         )
 
     def _judge(
