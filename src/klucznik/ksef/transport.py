@@ -58,7 +58,8 @@ class Transport:
             verify=True if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             trust_env=encrypted,
             follow_redirects=False,
-            timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+            # Shorter than the whole: httpx closes a connection that it gives up itself, not one that is cancelled.
+            timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s / 3)),
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=IDLE_S),
             headers={
                 "User-Agent": "klucznik",

@@ -295,14 +295,20 @@ async def says_no_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     await reader.read()
 
 
-async def test_a_request_whose_tls_handshake_hangs_has_not_left() -> None:
-    async with peer(says_no_hello) as (endpoint, connections):
+async def speaks_no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10)
+    writer.write(b"220 mail.example ESMTP\r\n")
+
+
+@pytest.mark.parametrize(("behaviour", "cause"), [(says_no_hello, "timeout"), (speaks_no_tls, "tls")])
+async def test_without_a_tls_handshake_nothing_has_left(behaviour: Behaviour, cause: str) -> None:
+    async with peer(behaviour) as (endpoint, connections):
         encrypted = Endpoint(Environment.TEST, endpoint.api.replace("http:", "https:"), "x")
         async with session_at(encrypted, timeout_s=0.3) as session:
             with pytest.raises(KsefUnavailable) as caught:
                 await enroll(session)
     assert not isinstance(caught.value, AnswerLost)
-    assert (caught.value.reason, caught.value.data["cause"]) == ("ksef_unreachable", "timeout")
+    assert (caught.value.reason, caught.value.data["cause"]) == ("ksef_unreachable", cause)
     assert len(connections) == 1
 
 
