@@ -5,7 +5,6 @@ The tree::
     KlucznikError
     ├── InputError                 what was given cannot be used; nothing was sent, nothing changed
     │   └── CredentialError        certificate, key or password: which file, what is wrong with it
-    ├── RefusedByLimits            KSeF's limits do not allow what is needed; nothing was sent
     ├── KsefError                  between us and KSeF
     │   ├── KsefRefused            KSeF said no (code, its text, details, trace id)
     │   │   └── SignInRefused      the sign-in was refused
@@ -17,6 +16,7 @@ The tree::
     ├── SubjectBusy                another issuance of the same subject is running
     └── StorageError               our own database, vault or disk
 
+A refusal by KSeF's limits is no error: it is an outcome (`domain.preflight.Refusal`).
 No error ever carries a key, a token, a password or a signed document.
 """
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from klucznik.domain.identifiers import Subject
-    from klucznik.domain.preflight import Refusal
 
 Datum = str | int | None
 
@@ -57,14 +56,6 @@ class InputError(KlucznikError):
 
 class CredentialError(InputError):
     """A certificate, key or password cannot be used; ``data["file"]`` names the file where one is at fault."""
-
-
-class RefusedByLimits(KlucznikError):
-    """The limits do not allow what is needed; no request was filed."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.reasons[0].code.value)
-        self.refusal = refusal
 
 
 class KsefError(KlucznikError):

@@ -1,0 +1,1 @@
+"""The terminal: parse, call one service, show. No rules of the domain live here."""

@@ -33,6 +33,14 @@ class RevocationReason(StrEnum):
     SUPERSEDED = "Superseded"
     KEY_COMPROMISE = "KeyCompromise"
 
+    @classmethod
+    def parse(cls, text: str) -> RevocationReason:
+        """KSeF's name of a reason, in any letter case."""
+        for reason in cls:
+            if reason.value.lower() == text.strip().lower():
+                return reason
+        raise InvalidValue("revocation_reason_unknown", value=text[:40], known=", ".join(cls))
+
 
 @dataclass(frozen=True)
 class CertificateRecord:
@@ -116,5 +124,6 @@ class HeldCertificate:
     revoked_at: datetime | None = None
 
     def usable(self, now: datetime) -> bool:
-        """Proved, not revoked as far as we know, and inside its dates."""
-        return self.verified_at is not None and self.revoked_at is None and self.valid_from <= now < self.valid_to
+        """Not revoked as far as we know, inside its dates, and proved where it was issued here."""
+        trusted = self.verified_at is not None or self.origin is Origin.IMPORTED
+        return trusted and self.revoked_at is None and self.valid_from <= now < self.valid_to

@@ -53,8 +53,9 @@ _FOLLOWS: dict[EnrollmentState, frozenset[EnrollmentState]] = {
         }
     ),
     EnrollmentState.UNKNOWN: frozenset({EnrollmentState.ISSUED, EnrollmentState.KEY_COMMITTED}),
-    EnrollmentState.REQUESTED: frozenset({EnrollmentState.ISSUED, EnrollmentState.REJECTED}),
-    EnrollmentState.ISSUED: frozenset({EnrollmentState.RETRIEVED}),
+    # Back to UNKNOWN only where KSeF no longer tells the status; having arrived, it is never sent again.
+    EnrollmentState.REQUESTED: frozenset({EnrollmentState.ISSUED, EnrollmentState.REJECTED, EnrollmentState.UNKNOWN}),
+    EnrollmentState.ISSUED: frozenset({EnrollmentState.RETRIEVED, EnrollmentState.REJECTED}),
     EnrollmentState.RETRIEVED: frozenset({EnrollmentState.VERIFIED}),
     EnrollmentState.VERIFIED: frozenset(),
     EnrollmentState.REJECTED: frozenset(),

@@ -7,36 +7,50 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class WrappedDataKey:
-    """A data key, wrapped.
-
-    Attributes:
-        master_key_id: which master key wrapped it, so that a wrong one is recognised before anything is tried.
-    """
-
-    id: str
-    master_key_id: str
-    nonce: bytes = field(repr=False)
-    ciphertext: bytes = field(repr=False)
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import SubjectType
 
 
 @dataclass(frozen=True)
 class KeyBinding:
-    """What a sealed key is bound to: moved to another subject or environment, it does not open."""
+    """Whose key it is and in which world: part of the seal, so that one row cannot be passed off as another."""
 
-    environment: str
-    subject_type: str
+    environment: Environment
+    subject_type: SubjectType
     subject_value: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class SealedKey:
-    """A private key, sealed."""
+    """A private key as it rests in the database.
+
+    Attributes:
+        key_id: chosen by the caller, unique; part of the seal.
+        algorithm: how it is sealed, ``AES-256-GCM``.
+        data_key_id: the data key that opens it.
+        nonce: 12 bytes.
+        ciphertext: the key as PKCS#8 DER, encrypted, with the 16 bytes of the tag.
+    """
 
     key_id: str
     algorithm: str
     data_key_id: str
+    nonce: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class WrappedDataKey:
+    """A data key as it rests in the database.
+
+    Attributes:
+        data_key_id: 32 hexadecimal digits.
+        master_key_id: `MasterKey.id` of the key that wraps it.
+        nonce: 12 bytes.
+        ciphertext: 32 bytes of the key, encrypted, and 16 of the tag.
+    """
+
+    data_key_id: str
+    master_key_id: str
     nonce: bytes = field(repr=False)
     ciphertext: bytes = field(repr=False)

@@ -5,6 +5,7 @@ Whether that is what somebody wanted is judged in `credential` and `import_`.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -59,7 +60,7 @@ def inspect_ksef_certificate(certificate: x509.Certificate) -> KsefCertificateFa
     return KsefCertificateFacts(
         issued_by_ksef=_ISSUER_MARK in issuer.get(names.COMMON_NAME, ""),
         type=_type(certificate),
-        serial_number=f"{certificate.serial_number:016X}",
+        serial_number=f"{_serial(certificate):016X}",
         environment=_environment(issuer),
         subject=holder.subject,
         common_name=holder.common_name,
@@ -68,10 +69,15 @@ def inspect_ksef_certificate(certificate: x509.Certificate) -> KsefCertificateFa
     )
 
 
+def _serial(certificate: x509.Certificate) -> int:
+    with warnings.catch_warnings(action="ignore"):  # of a negative one, which is the issuer's sin
+        return certificate.serial_number
+
+
 def _type(certificate: x509.Certificate) -> CertificateType | None:
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return None
     return {
         (True, False): CertificateType.AUTHENTICATION,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import warnings
 from pathlib import Path
 
 from cryptography import x509
@@ -111,11 +112,12 @@ def checked_key(private_key: PrivateKeyTypes, file: str) -> PrivateKey:
 
 
 def _certificate(block: bytes) -> x509.Certificate | None:
+    load = x509.load_pem_x509_certificate if block.startswith(b"-----") else x509.load_der_x509_certificate
     try:
-        if block.startswith(b"-----"):
-            return x509.load_pem_x509_certificate(block)
-        return x509.load_der_x509_certificate(block)
-    except ValueError:
+        # The library warns of small sins of the issuer (a negative serial number), which are not the user's.
+        with warnings.catch_warnings(action="ignore"):
+            return load(block)
+    except (ValueError, x509.InvalidVersion):
         return None
 
 

@@ -6,6 +6,7 @@ Nothing is decrypted or trusted here.
 from __future__ import annotations
 
 import re
+import warnings
 
 CERTIFICATE_LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
 KEY_LABELS = frozenset({"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "DSA PRIVATE KEY"})
@@ -82,6 +83,7 @@ def _of_der(content: bytes) -> str | None:
     if content[:1] != b"\x30":
         return None
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     for load, kind in (
@@ -91,8 +93,9 @@ def _of_der(content: bytes) -> str | None:
         (load_der_public_key, "public_key"),
     ):
         try:
-            load(content)
-        except ValueError:
+            with warnings.catch_warnings(action="ignore"):
+                load(content)
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             continue
         return kind
     return None

@@ -117,7 +117,8 @@ def _undo(done: list[Path], saved: dict[Path, Path]) -> None:
     for target in done:
         with suppress(OSError):
             if target in saved:
-                saved[target].replace(target)
+                # Taken off the list first: a copy that cannot be put back is the last one and stays.
+                saved.pop(target).replace(target)
             else:
                 target.unlink()
 

@@ -7,66 +7,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
-from klucznik.domain.environments import Environment
-from klucznik.domain.identifiers import SubjectType
+from klucznik.domain.sealed import KeyBinding, SealedKey, WrappedDataKey
 from klucznik.errors import StorageError
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.master_key import MasterKey
 
 ALGORITHM = "AES-256-GCM"
 _NONCE = 12
-
-
-@dataclass(frozen=True)
-class KeyBinding:
-    """Whose key it is and in which world: part of the seal, so that one row cannot be passed off as another."""
-
-    environment: Environment
-    subject_type: SubjectType
-    subject_value: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class SealedKey:
-    """A private key as it rests in the database.
-
-    Attributes:
-        key_id: chosen by the caller, unique; part of the seal.
-        algorithm: how it is sealed, ``AES-256-GCM``.
-        data_key_id: the data key that opens it.
-        nonce: 12 bytes.
-        ciphertext: the key as PKCS#8 DER, encrypted, with the 16 bytes of the tag.
-    """
-
-    key_id: str
-    algorithm: str
-    data_key_id: str
-    nonce: bytes = field(repr=False)
-    ciphertext: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class WrappedDataKey:
-    """A data key as it rests in the database.
-
-    Attributes:
-        data_key_id: 32 hexadecimal digits.
-        master_key_id: `MasterKey.id` of the key that wraps it.
-        nonce: 12 bytes.
-        ciphertext: 32 bytes of the key, encrypted, and 16 of the tag.
-    """
-
-    data_key_id: str
-    master_key_id: str
-    nonce: bytes = field(repr=False)
-    ciphertext: bytes = field(repr=False)
 
 
 class Vault:

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import SubjectType
 from klucznik.domain.sealed import KeyBinding, SealedKey, WrappedDataKey
 from klucznik.storage.schema import data_keys, private_keys
 
@@ -20,7 +22,7 @@ def load_data_keys(connection: Connection) -> list[WrappedDataKey]:
 def add_data_key(connection: Connection, key: WrappedDataKey, *, now: datetime) -> None:
     connection.execute(
         insert(data_keys).values(
-            id=key.id, master_key_id=key.master_key_id, nonce=key.nonce, ciphertext=key.ciphertext, created_at=now
+            id=key.data_key_id, master_key_id=key.master_key_id, nonce=key.nonce, ciphertext=key.ciphertext, created_at=now
         )
     )
 
@@ -29,8 +31,8 @@ def add(connection: Connection, key: SealedKey, binding: KeyBinding, *, now: dat
     connection.execute(
         insert(private_keys).values(
             id=key.key_id,
-            environment=binding.environment,
-            subject_type=binding.subject_type,
+            environment=binding.environment.value,
+            subject_type=binding.subject_type.value,
             subject_value=binding.subject_value,
             algorithm=key.algorithm,
             data_key_id=key.data_key_id,
@@ -47,4 +49,4 @@ def load(connection: Connection, key_id: str) -> tuple[SealedKey, KeyBinding] | 
     if row is None:
         return None
     sealed = SealedKey(row.id, row.algorithm, row.data_key_id, row.nonce, row.ciphertext)
-    return sealed, KeyBinding(row.environment, row.subject_type, row.subject_value)
+    return sealed, KeyBinding(Environment(row.environment), SubjectType(row.subject_type), row.subject_value)

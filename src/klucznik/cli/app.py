@@ -1,0 +1,68 @@
+"""The command ``klucznik``: its global options and the list of its commands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from klucznik.cli import commands
+from klucznik.cli.demo import demo
+from klucznik.cli.language import help_for
+from klucznik.cli.options import parsed
+from klucznik.cli.state import Settings
+from klucznik.cli.usage import classes_for
+from klucznik.domain.environments import Environment
+from klucznik.messages import Words
+
+_COMMANDS = {
+    "limits": commands.limits,
+    "issue": commands.issue,
+    "certificates": commands.certificates,
+    "revoke": commands.revoke,
+    "export": commands.export,
+    "import": commands.import_,
+    "test-credential": commands.test_credential,
+    "demo": demo,
+    "version": commands.version,
+}
+
+
+def build(words: Words) -> typer.Typer:
+    """The application, speaking the language of this run."""
+    group, command = classes_for(words)
+    application = typer.Typer(
+        cls=group, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", help=words.say("help.klucznik")
+    )
+
+    @application.callback()
+    def options(
+        ctx: typer.Context,
+        home: Annotated[
+            Path, typer.Option("--home", envvar="KLUCZNIK_HOME", metavar="DIR", help=help_for("home"))
+        ] = Path("~/.klucznik"),
+        env: Annotated[
+            str, typer.Option("--env", envvar="KLUCZNIK_ENV", metavar="NAME", help=help_for("env"))
+        ] = Environment.SANDBOX.value,
+        ksef_url: Annotated[
+            str | None, typer.Option("--ksef-url", envvar="KLUCZNIK_KSEF_URL", metavar="URL", help=help_for("ksef_url"))
+        ] = None,
+        lang: Annotated[
+            str, typer.Option("--lang", envvar="KLUCZNIK_LANG", metavar="pl|en", help=help_for("lang"))
+        ] = "pl",
+        debug: Annotated[bool, typer.Option("--debug", envvar="KLUCZNIK_DEBUG", help=help_for("debug"))] = False,
+    ) -> None:
+        ctx.obj = Settings(
+            home=home.expanduser(),
+            environment=parsed(Environment.parse, env),
+            ksef_url=ksef_url,
+            words=words,
+            master_key=os.environ.get("KLUCZNIK_MASTER_KEY"),
+            debug=debug,
+        )
+
+    for name, function in _COMMANDS.items():
+        application.command(name, cls=command, help=words.say(f"help.command.{name}"))(function)
+    return application

@@ -1,0 +1,303 @@
+"""The commands: each parses its words, calls one service and shows what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from klucznik.cli.exit_codes import Exit
+from klucznik.cli.language import help_for
+from klucznik.cli.options import (
+    AsJson,
+    Cert,
+    Key,
+    MaybeNip,
+    Nip,
+    P12,
+    PasswordEnv,
+    credential_from,
+    parsed,
+    password_from,
+    with_password,
+)
+from klucznik.cli.output import Output
+from klucznik.cli.state import Settings
+from klucznik.domain.identifiers import Context, Subject, SubjectType, nip_checksum_ok, parse_nip, parse_pesel
+from klucznik.domain.keytype import KeyType
+from klucznik.errors import InputError
+
+if TYPE_CHECKING:
+    from klucznik.services.installation import Installation
+
+# What talks to KSeF or draws is imported by the command that needs it: `klucznik --help` must not wait for it.
+
+T = TypeVar("T")
+
+
+def limits(
+    ctx: typer.Context,
+    nip: Nip,
+    cert: Cert = None,
+    key: Key = None,
+    p12: P12 = None,
+    key_password_env: PasswordEnv = None,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik import views
+    from klucznik.cli import pictures
+    from klucznik.services.limits import read_limits
+
+    settings, output = _start(ctx, as_json)
+    context = _context(nip, output)
+    credential = credential_from(cert, key, p12, key_password_env, ask=settings.words.say("ask.key_password"))
+    found = _with_installation(settings, lambda klucznik: read_limits(klucznik, context, credential))
+    output.result(views.subject_limits(found), pictures.limits(found, settings.words))
+
+
+def issue(
+    ctx: typer.Context,
+    nip: Nip,
+    cert: Cert = None,
+    key: Key = None,
+    p12: P12 = None,
+    key_password_env: PasswordEnv = None,
+    key_type: Annotated[KeyType, typer.Option("--key-type", help=help_for("key_type"))] = KeyType.EC,
+    another_pair: Annotated[bool, typer.Option("--another-pair", help=help_for("another_pair"))] = False,
+    as_json: AsJson = False,
+) -> int:
+    from klucznik import views
+    from klucznik.cli import pictures
+    from klucznik.cli.progress import Teller
+    from klucznik.domain.preflight import Refusal
+    from klucznik.services.issue import AlreadyHeld
+    from klucznik.services.issue import issue as issue_pair
+
+    settings, output = _start(ctx, as_json)
+    words = settings.words
+    context = _context(nip, output)
+    credential = credential_from(cert, key, p12, key_password_env, ask=words.say("ask.key_password"))
+    outcome = _with_installation(
+        settings,
+        lambda klucznik: issue_pair(
+            klucznik, context, credential, key_type=key_type, another_pair=another_pair, listener=Teller(output)
+        ),
+    )
+    if isinstance(outcome, Refusal):
+        output.result(views.refusal(outcome, words), pictures.refusal(outcome, words))
+        return Exit.REFUSED_BY_LIMITS
+    if isinstance(outcome, AlreadyHeld):
+        output.result(views.already_held(outcome), pictures.already_held(outcome, words))
+        return Exit.DONE
+    output.result(views.issued(outcome), pictures.issued(outcome, settings.home, words))
+    return Exit.DONE
+
+
+def certificates(
+    ctx: typer.Context,
+    nip: MaybeNip = None,
+    cert: Cert = None,
+    key: Key = None,
+    p12: P12 = None,
+    key_password_env: PasswordEnv = None,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik import views
+    from klucznik.cli import pictures
+    from klucznik.services.certificates import in_ksef, in_vault
+
+    settings, output = _start(ctx, as_json)
+    words = settings.words
+    credential = credential_from(cert, key, p12, key_password_env, ask=words.say("ask.key_password"))
+    if nip is None:
+        if credential is not None:
+            raise InputError("nip_needed_to_sign_in")
+        held = _with_installation(settings, in_vault)
+        output.result(views.vault(held), pictures.vault(held, words, now=datetime.now(UTC)))
+        return
+    context = _context(nip, output)
+    found = _with_installation(settings, lambda klucznik: in_ksef(klucznik, context, credential))
+    output.result(views.listed(found), pictures.listed(found, words))
+
+
+def revoke(
+    ctx: typer.Context,
+    serial: Annotated[str, typer.Argument(metavar="SERIAL", help=help_for("serial"))],
+    nip: Nip,
+    cert: Cert = None,
+    key: Key = None,
+    p12: P12 = None,
+    key_password_env: PasswordEnv = None,
+    reason: Annotated[str, typer.Option("--reason", help=help_for("reason"))] = "Unspecified",
+    yes: Annotated[bool, typer.Option("--yes", help=help_for("yes"))] = False,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik import views
+    from klucznik.cli import pictures
+    from klucznik.domain.certificates import CertificateRecord, RevocationReason, parse_serial
+    from klucznik.services.revoke import revoke as revoke_one
+
+    settings, output = _start(ctx, as_json)
+    words = settings.words
+    context, serial_number = _context(nip, output), parsed(parse_serial, serial)
+    why = parsed(RevocationReason.parse, reason)
+    credential = credential_from(cert, key, p12, key_password_env, ask=words.say("ask.key_password"))
+
+    def agreed(record: CertificateRecord) -> bool:
+        if yes:
+            return True
+        for line in pictures.revocation_warnings(record, words):
+            output.note(line, sign="!", style="yellow")
+        return not as_json and typer.confirm(words.say("ask.revoke"), err=True)
+
+    done = _with_installation(
+        settings,
+        lambda klucznik: revoke_one(klucznik, context, serial_number, credential, reason=why, confirm=agreed),
+    )
+    output.result(views.revoked(done), pictures.revoked(done, words))
+
+
+def export(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=help_for("out"))],
+    nip: MaybeNip = None,
+    serial: Annotated[str | None, typer.Option("--serial", metavar="SERIAL", help=help_for("serial"))] = None,
+    format: Annotated[str, typer.Option("--format", metavar="pem|p12", help=help_for("format"))] = "pem",
+    password_env: Annotated[
+        str | None, typer.Option("--password-env", metavar="NAME", help=help_for("export_password_env"))
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik import views
+    from klucznik.cli import pictures
+    from klucznik.domain.certificates import parse_serial
+    from klucznik.services.export import ExportFormat
+    from klucznik.services.export import export as take_out
+
+    settings, output = _start(ctx, as_json)
+    if (nip is None) == (serial is None):
+        raise InputError("export_needs_nip_or_serial")
+    if format not in set(ExportFormat):
+        raise InputError("export_format_unknown", value=format)
+    context = None if nip is None else _context(nip, output)
+    serial_number = None if serial is None else parsed(parse_serial, serial)
+    password = password_from(password_env) or _new_password(settings)
+    files = _with_installation(
+        settings,
+        lambda klucznik: take_out(
+            klucznik,
+            context=context,
+            serial_number=serial_number,
+            directory=out,
+            password=password,
+            format=ExportFormat(format),
+        ),
+    )
+    output.result(views.exported(files), pictures.exported(files, settings.words))
+
+
+def import_(
+    ctx: typer.Context,
+    cert: Cert = None,
+    key: Key = None,
+    p12: P12 = None,
+    key_password_env: PasswordEnv = None,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik import views
+    from klucznik.cli import pictures
+    from klucznik.keys.import_ import load_ksef_certificate
+    from klucznik.services.import_ import bring_in
+
+    settings, output = _start(ctx, as_json)
+    brought = with_password(
+        lambda password: load_ksef_certificate(
+            cert=cert, key=key, p12=p12, password=password, environment=settings.environment, now=datetime.now(UTC)
+        ),
+        password_from(key_password_env),
+        ask=settings.words.say("ask.key_password"),
+    )
+    held = _with_installation(settings, lambda klucznik: bring_in(klucznik, brought))
+    output.result(views.imported(held), pictures.imported(held, settings.words))
+
+
+def test_credential(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=help_for("out"))],
+    nip: MaybeNip = None,
+    pesel: Annotated[str | None, typer.Option("--pesel", metavar="PESEL", help=help_for("pesel"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik import views
+    from klucznik.cli import pictures
+    from klucznik.keys.test_credential import write_test_credential
+
+    settings, output = _start(ctx, as_json)
+    if not settings.environment.accepts_self_signed:
+        raise InputError("test_credential_refused", environment=settings.environment.value)
+    if (nip is None) == (pesel is None):
+        raise InputError("test_credential_needs_nip_or_pesel")
+    if nip is not None:
+        subject = Subject(SubjectType.NIP, parsed(parse_nip, nip))
+    else:
+        subject = Subject(SubjectType.PESEL, parsed(parse_pesel, pesel or ""))
+    made = write_test_credential(out, subject, now=datetime.now(UTC))
+    output.result(
+        views.test_credential(subject, made.certificate_file, made.key_file),
+        pictures.test_credential(subject, made.certificate_file, made.key_file, settings.words),
+    )
+
+
+def version(ctx: typer.Context, as_json: AsJson = False) -> None:
+    _, output = _start(ctx, as_json)
+    number = installed_version("klucznik")
+    output.result({"outcome": "version", "version": number}, f"klucznik {number}")
+
+
+def _start(ctx: typer.Context, as_json: bool) -> tuple[Settings, Output]:
+    settings: Settings = ctx.obj
+    return settings, Output(settings.words, as_json=as_json)
+
+
+def _context(nip: str, output: Output) -> Context:
+    """The company, with a hint where its number looks mistyped. KSeF checks no checksum, so neither do we insist."""
+    context = parsed(Context.of_nip, nip)
+    if not nip_checksum_ok(context.value):
+        output.note(output.words.say("hint.nip_checksum", nip=context.value), sign="!", style="yellow")
+    return context
+
+
+def _new_password(settings: Settings) -> bytes:
+    """A password for files that leave the vault, asked twice."""
+    import sys
+
+    if not sys.stdin.isatty():
+        raise InputError("export_password_missing")
+    words = settings.words
+    asked: str = typer.prompt(
+        words.say("ask.export_password"),
+        hide_input=True,
+        confirmation_prompt=words.say("ask.export_password_again"),
+        err=True,
+    )
+    return asked.encode()
+
+
+def _with_installation(settings: Settings, work: Callable[[Installation], Awaitable[T]]) -> T:
+    from klucznik.services.installation import Installation
+
+    async def opened() -> T:
+        async with await Installation.open(
+            settings.home,
+            environment=settings.environment,
+            ksef_url=settings.ksef_url,
+            master_key=settings.master_key,
+        ) as klucznik:
+            return await work(klucznik)
+
+    return asyncio.run(opened())

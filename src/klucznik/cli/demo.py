@@ -1,0 +1,101 @@
+"""``klucznik demo``: the whole job against a local KSeF in this very process, on nothing but an empty directory.
+
+The local KSeF is found by the entry point group ``klucznik.local_ksef``; Klucznik imports no line of it and talks to
+it as to the Ministry's: HTTP, signed XML, certificates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol, cast
+
+import typer
+
+from klucznik.cli.exit_codes import Exit
+from klucznik.cli.options import AsJson
+from klucznik.cli.output import Output
+from klucznik.cli.state import Settings
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Context, Subject, SubjectType
+from klucznik.domain.preflight import Refusal
+from klucznik.errors import KlucznikError
+
+# Invented, with valid checksums: a firm, its owner, and a second person who has used up the requests.
+_FIRM = "5265877635"
+_OWNER = "80010112340"
+_SECOND_FIRM = "7762811692"
+_SECOND_OWNER = "85050554327"
+
+
+class LocalKsef(Protocol):
+    """What the demo needs of a KSeF on localhost."""
+
+    @property
+    def base_url(self) -> str: ...
+    def link_person(self, *, nip: str, pesel: str) -> None: ...
+    def set_limits(self, type: str, value: str, *, enrollment: int, certificate: int) -> None: ...
+    def requests(self, *, method: str, path: str) -> list[object]: ...
+    def close(self) -> None: ...
+
+
+def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
+    from klucznik import views
+
+    settings: Settings = ctx.obj
+    words = settings.words
+    output = Output(words, as_json=as_json)
+    began = time.monotonic()
+    home = Path(tempfile.mkdtemp(prefix="klucznik-demo-"))
+    ksef = _start_local_ksef()
+    try:
+        output.done(words.say("demo.sandbox", url=ksef.base_url))
+        ksef.link_person(nip=_FIRM, pesel=_OWNER)
+        ksef.link_person(nip=_SECOND_FIRM, pesel=_SECOND_OWNER)
+        ksef.set_limits("Pesel", _SECOND_OWNER, enrollment=1, certificate=6)
+        output.note(words.say("demo.first", nip=_FIRM), sign="\n1", style="bold")
+        first = asyncio.run(_issue(ksef, home, _FIRM, _OWNER, output))
+        filed = len(ksef.requests(method="POST", path="/certificates/enrollments"))
+        output.note(words.say("demo.second", nip=_SECOND_FIRM), sign="\n2", style="bold")
+        second = asyncio.run(_issue(ksef, home, _SECOND_FIRM, _SECOND_OWNER, output))
+        wasted = len(ksef.requests(method="POST", path="/certificates/enrollments")) - filed
+    finally:
+        ksef.close()
+    summary: views.Json = {"outcome": "demo", "issued": first, "refused": second, "requests_filed": filed, "wasted": wasted}
+    seconds = f"{time.monotonic() - began:.1f}"
+    output.result(summary, words.say("demo.done", filed=filed, wasted=wasted, seconds=seconds, home=home))
+    return Exit.DONE
+
+
+async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Output) -> object:
+    from klucznik import views
+    from klucznik.cli import pictures
+    from klucznik.cli.progress import Teller
+    from klucznik.keys.credential import load_credential
+    from klucznik.keys.test_credential import write_test_credential
+    from klucznik.services.installation import Installation
+    from klucznik.services.issue import Issued, issue
+
+    words, now = output.words, datetime.now(UTC)
+    files = write_test_credential(home / f"pesel-{pesel}", Subject(SubjectType.PESEL, pesel), now=now)
+    credential = load_credential(cert=files.certificate_file, key=files.key_file, password=None, now=now)
+    async with await Installation.open(home, environment=Environment.SANDBOX, ksef_url=ksef.base_url) as klucznik:
+        outcome = await issue(klucznik, Context.of_nip(nip), credential, listener=Teller(output))
+    if isinstance(outcome, Issued):
+        output.picture(pictures.issued(outcome, home, words))
+        return views.issued(outcome)
+    assert isinstance(outcome, Refusal)
+    output.picture(pictures.refusal(outcome, words))
+    return views.refusal(outcome, words)
+
+
+def _start_local_ksef() -> LocalKsef:
+    found = entry_points(group="klucznik.local_ksef")
+    if not found:
+        raise KlucznikError("local_ksef_missing")
+    start = next(iter(found)).load()
+    return cast(LocalKsef, start())

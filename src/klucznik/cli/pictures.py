@@ -1,0 +1,214 @@
+"""Pictures of outcomes for a terminal: panels, meters, tables. No decisions: the data says what to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from klucznik.domain.certificates import CertificateRecord, CertificateStatus, CertificateType, HeldCertificate
+from klucznik.domain.identifiers import Subject
+from klucznik.domain.limits import Allowance, Limits
+from klucznik.domain.preflight import Refusal
+from klucznik.messages import Words
+from klucznik.messages.refusal import cause_text, reach_text, reason_text, remedy_text, remedy_title, subject_text
+from klucznik.services.certificates import SubjectCertificates
+from klucznik.services.export import Exported
+from klucznik.services.issue import AlreadyHeld, Issued
+from klucznik.services.limits import SubjectLimits
+from klucznik.services.revoke import Revoked
+
+_METER = 24
+
+
+def limits(value: SubjectLimits, words: Words) -> RenderableType:
+    return Panel(
+        Group(Text(reach_text(value.subject, words)), Text(), meters(value.limits, words)),
+        title=words.say("limits.title", subject=subject_text(value.subject, words)),
+        border_style="cyan",
+        padding=(1, 2),
+    )
+
+
+def meters(value: Limits, words: Words, *, needed: int | None = None) -> RenderableType:
+    """Both limits as bars of what is left."""
+    grid = Table.grid(padding=(0, 2))
+    for key, allowance in (("limits.requests", value.enrollment), ("limits.certificates", value.certificate)):
+        grid.add_row(words.say(key), _meter(allowance, needed), _left(allowance, words))
+    return grid
+
+
+def _meter(allowance: Allowance, needed: int | None) -> Text:
+    share = allowance.remaining / allowance.limit if allowance.limit else 0.0
+    full = min(_METER, round(share * _METER)) or (1 if allowance.remaining else 0)
+    short = allowance.remaining < (needed or 1)
+    return Text.assemble(("█" * full, "red" if short else "green"), ("░" * (_METER - full), "dim"))
+
+
+def _left(allowance: Allowance, words: Words) -> Text:
+    return Text(words.count("limits.left", allowance.remaining, limit=allowance.limit))
+
+
+def refusal(value: Refusal, words: Words) -> RenderableType:
+    parts: list[RenderableType] = [
+        Text(words.say("refusal.meaning")),
+        Text(),
+        Text(reach_text(value.subject, words), style="bold"),
+        Text(),
+        meters(value.limits, words, needed=value.needed),
+        Text(),
+        *_bullets(reason_text(finding, words) for finding in value.reasons),
+        Text(),
+        Text(words.say("refusal.causes"), style="bold"),
+        *_bullets(cause_text(cause, value.limits, words) for cause in value.causes),
+        Text(),
+        Text(words.say("refusal.remedies"), style="bold"),
+    ]
+    for number, remedy in enumerate(value.remedies, start=1):
+        parts.append(Text.assemble((f"{number}. ", "bold"), (remedy_title(remedy, words), "bold green")))
+        parts.append(Padding(Text(remedy_text(remedy, words)), (0, 0, 0, 3)))
+    return Panel(Group(*parts), title=words.say("refusal.title"), border_style="yellow", padding=(1, 2))
+
+
+def issued(value: Issued, home: Path, words: Words) -> RenderableType:
+    before, after = value.limits_before, value.limits_after
+    spent = Table.grid(padding=(0, 2))
+    for key, was, now in (
+        ("limits.requests", before.enrollment, after.enrollment),
+        ("limits.certificates", before.certificate, after.certificate),
+    ):
+        spent.add_row(
+            words.say(key), words.say("issued.change", before=was.remaining, after=now.remaining, limit=now.limit)
+        )
+    proofs = {proof.serial_number: proof for proof in value.proofs}
+    parts: list[RenderableType] = [Text(reach_text(value.subject, words)), Text(), spent, Text()]
+    for held in value.certificates:
+        parts += [_certificate(held, words)]
+        proof = proofs.get(held.serial_number)
+        if proof is not None:
+            key = "issued.proof.login" if held.type is CertificateType.AUTHENTICATION else "issued.proof.kod2"
+            proved = words.say(key, nip=value.context.value, reference=proof.reference_number)
+            parts.append(Padding(Text.assemble(("✓ ", "green"), proved), (0, 0, 0, 2)))
+        if proof is not None and proof.link:
+            parts.append(Padding(Text(proof.link, style="dim", overflow="fold"), (0, 0, 0, 4)))
+        parts.append(Text())
+    parts.append(Text(words.say("issued.keys", home=home)))
+    title = words.count("issued.title", len(value.certificates), nip=value.context.value)
+    return Panel(Group(*parts), title=title, border_style="green", padding=(1, 2))
+
+
+def already_held(value: AlreadyHeld, words: Words) -> RenderableType:
+    parts: list[RenderableType] = [Text(words.say("already_held.meaning")), Text()]
+    for held in value.certificates:
+        parts += [_certificate(held, words), Text()]
+    parts.append(Text(words.say("already_held.now")))
+    return Panel(Group(*parts), title=words.say("already_held.title"), border_style="cyan", padding=(1, 2))
+
+
+def _certificate(held: HeldCertificate, words: Words) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(Text(words.say(f"type.{held.type.value}"), style="bold"), Text(held.serial_number, style="bold cyan"))
+    grid.add_row(words.say("certificate.name"), held.name)
+    grid.add_row(words.say("certificate.subject"), f"{held.common_name} ({subject_text(held.subject, words)})")
+    grid.add_row(words.say("certificate.validity"), _validity(held.valid_from, held.valid_to, words))
+    return grid
+
+
+def _validity(valid_from: datetime, valid_to: datetime, words: Words) -> str:
+    return words.say("certificate.from_to", start=words.date(valid_from), end=words.date(valid_to))
+
+
+def vault(held: list[HeldCertificate], words: Words, *, now: datetime) -> RenderableType:
+    if not held:
+        return Text(words.say("certificates.none_in_vault"))
+    table = _table(words, "type", "serial", "subject", "validity", "state")
+    for one in held:
+        table.add_row(
+            words.say(f"type.{one.type.value}"),
+            one.serial_number,
+            subject_text(one.subject, words),
+            _validity(one.valid_from, one.valid_to, words),
+            _state_in_vault(one, words, now),
+        )
+    return table
+
+
+def _state_in_vault(one: HeldCertificate, words: Words, now: datetime) -> Text:
+    if one.revoked_at is not None:
+        return Text(words.say("status.Revoked"), style="red")
+    if now >= one.valid_to:
+        return Text(words.say("status.Expired"), style="red")
+    return Text(words.say("status.Active"), style="green")
+
+
+def listed(value: SubjectCertificates, words: Words) -> RenderableType:
+    heading = Text(reach_text(value.subject, words))
+    if not value.certificates:
+        return Group(heading, Text(words.say("certificates.none_in_ksef")))
+    table = _table(words, "type", "serial", "name", "validity", "state", "key")
+    for one in value.certificates:
+        record = one.record
+        style = "green" if record.status is CertificateStatus.ACTIVE else "red"
+        table.add_row(
+            words.say(f"type.{record.type.value}"),
+            record.serial_number,
+            record.name,
+            _validity(record.valid_from, record.valid_to, words),
+            Text(words.say(f"status.{record.status.value}"), style=style),
+            words.say("certificates.key_here" if one.held else "certificates.key_elsewhere"),
+        )
+    return Group(heading, table)
+
+
+def _table(words: Words, *columns: str) -> Table:
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(words.say(f"column.{column}"), no_wrap=column in ("serial", "state"))
+    return table
+
+
+def revocation_warnings(record: CertificateRecord, words: Words) -> list[str]:
+    """What to know before a certificate is revoked."""
+    shown = words.say(
+        "revoke.about",
+        type=words.say(f"type.{record.type.value}"),
+        name=record.name,
+        serial=record.serial_number,
+        end=words.date(record.valid_to),
+    )
+    warnings = [shown, words.say("revoke.final"), words.say("revoke.sessions")]
+    if record.type is CertificateType.OFFLINE:
+        warnings.insert(2, words.say("revoke.offline"))
+    return warnings
+
+
+def revoked(value: Revoked, words: Words) -> RenderableType:
+    return Text.assemble(("✓ ", "green"), words.say("revoke.done", serial=value.record.serial_number))
+
+
+def exported(files: list[Exported], words: Words) -> RenderableType:
+    lines: list[RenderableType] = []
+    for one in files:
+        name = words.say(f"type.{one.certificate.type.value}")
+        lines.append(Text.assemble(("✓ ", "green"), f"{name} {one.certificate.serial_number}"))
+        lines += [Text(f"    {file}") for file in one.files]
+    return Group(*lines, Text(words.say("export.done")))
+
+
+def imported(held: HeldCertificate, words: Words) -> RenderableType:
+    return Group(Text.assemble(("✓ ", "green"), words.say("import.done")), _certificate(held, words))
+
+
+def test_credential(subject: Subject, certificate: Path, key: Path, words: Words) -> RenderableType:
+    said = words.say("test_credential.done", subject=subject_text(subject, words))
+    return Group(Text.assemble(("✓ ", "green"), said), Text(f"    {certificate}"), Text(f"    {key}"))
+
+
+def _bullets(lines: Iterable[str]) -> list[RenderableType]:
+    return [Text(f"• {line}") for line in lines]

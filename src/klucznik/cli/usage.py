@@ -1,0 +1,83 @@
+"""What the command-line parser itself says, in the language of this run: help headings and usage errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+from typer import rich_utils
+from typer._click import exceptions as click
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from klucznik.cli.exit_codes import Exit
+from klucznik.cli.output import Output
+from klucznik.messages import Words
+from klucznik.messages.errors import ErrorText
+
+
+class _Speaks:
+    """Mixed into commands: the words that the parser would say in English."""
+
+    words: Words
+
+    def get_usage(self, ctx: typer.Context) -> str:
+        usage: str = super().get_usage(ctx)  # type: ignore[misc]
+        return usage.replace("Usage:", self.words.say("usage.heading"), 1)
+
+    def get_help_option(self, ctx: typer.Context) -> TyperOption | None:
+        option: TyperOption | None = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.help = self.words.say("help.help")
+        return option
+
+
+def classes_for(words: Words) -> tuple[type[TyperGroup], type[TyperCommand]]:
+    """The parser's classes, speaking one language."""
+    group = type("Group", (_Speaks, TyperGroup), {"words": words})
+    command = type("Command", (_Speaks, TyperCommand), {"words": words})
+    rich_utils.OPTIONS_PANEL_TITLE = words.say("usage.options")
+    rich_utils.COMMANDS_PANEL_TITLE = words.say("usage.commands")
+    rich_utils.ARGUMENTS_PANEL_TITLE = words.say("usage.arguments")
+    rich_utils.DEFAULT_STRING = words.say("usage.default")
+    rich_utils.ENVVAR_STRING = words.say("usage.variable")
+    rich_utils.REQUIRED_LONG_STRING = words.say("usage.required")
+    return group, command
+
+
+def invoke(application: typer.Typer, arguments: Sequence[str], words: Words, output: Output) -> int:
+    """Run a parsed command; a line that cannot be parsed ends in one sentence and exit code 2."""
+    try:
+        status = application(args=list(arguments) or ["--help"], prog_name="klucznik", standalone_mode=False)
+    except click.UsageError as error:
+        output.say_problem(_text(error, words), Exit.BAD_INPUT, reason="usage", data={"command": _command(error)})
+        return Exit.BAD_INPUT
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    return status if isinstance(status, int) else Exit.DONE
+
+
+def _text(error: click.UsageError, words: Words) -> ErrorText:
+    now = words.say("usage.now", command=_command(error))
+    if isinstance(error, click.NoSuchOption):
+        near = error.possibilities or []
+        return ErrorText(words.say("usage.no_such_option", name=error.option_name, near=", ".join(near)), now)
+    if isinstance(error, click.MissingParameter):
+        return ErrorText(words.say("usage.missing", name=_parameter(error)), now)
+    if isinstance(error, click.BadParameter):
+        return ErrorText(words.say("usage.bad_value", name=_parameter(error), said=error.message), now)
+    if isinstance(error, click.BadOptionUsage):
+        return ErrorText(words.say("usage.no_value", name=error.option_name), now)
+    if "No such command" in error.message:
+        return ErrorText(words.say("usage.no_such_command", said=error.message.partition("'")[2].partition("'")[0]), now)
+    return ErrorText(words.say("usage.other", said=error.message), now)
+
+
+def _parameter(error: click.BadParameter) -> str:
+    if error.param is not None and error.param.opts:
+        return error.param.opts[0]
+    hint = error.param_hint
+    return hint if isinstance(hint, str) else ", ".join(hint or ())
+
+
+def _command(error: click.UsageError) -> str:
+    return error.ctx.command_path if error.ctx is not None else "klucznik"

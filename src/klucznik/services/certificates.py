@@ -1,0 +1,85 @@
+"""The certificates of a company: what the vault holds, and what KSeF lists beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from klucznik.domain.certificates import CertificateRecord, CertificateStatus, HeldCertificate
+from klucznik.domain.identifiers import Context, Subject
+from klucznik.services.installation import Installation
+from klucznik.services.progress import Listener, unheard
+from klucznik.services.sign_in import sign_in, signer_for
+from klucznik.storage import certificates
+
+if TYPE_CHECKING:
+    from klucznik.keys.credential import Credential
+
+
+@dataclass(frozen=True)
+class ListedCertificate:
+    """A certificate as KSeF lists it, and whether its key is here."""
+
+    record: CertificateRecord
+    held: bool
+
+
+@dataclass(frozen=True)
+class SubjectCertificates:
+    """All certificates of a subject: they are the subject's in every context."""
+
+    subject: Subject
+    certificates: tuple[ListedCertificate, ...]
+
+
+async def in_vault(installation: Installation) -> list[HeldCertificate]:
+    """Everything in the vault for this environment, by serial number. Asks KSeF nothing."""
+    found: list[HeldCertificate] = []
+    after: str | None = None
+    while True:
+        page = await installation.database.read(
+            lambda connection: certificates.page(connection, installation.environment, after=after)  # noqa: B023
+        )
+        found += page
+        if not page:
+            return found
+        after = page[-1].serial_number
+
+
+async def in_ksef(
+    installation: Installation, context: Context, credential: Credential | None, *, listener: Listener = unheard
+) -> SubjectCertificates:
+    """What KSeF lists for the subject. Learns of revocations made elsewhere on the way."""
+    signer = await signer_for(installation, context, credential)
+    signed_in = await sign_in(installation, context, signer, listener=listener)
+    try:
+        records = [record async for record in signed_in.session.certificates()]
+    finally:
+        await signed_in.session.end()
+    held = await installation.database.read(
+        lambda connection: certificates.of_subject(connection, installation.environment, signer.subject)
+    )
+    await _learn_revocations(installation, held, records)
+    ours = {certificate.serial_number for certificate in held}
+    listed = tuple(ListedCertificate(record, record.serial_number in ours) for record in records)
+    return SubjectCertificates(signer.subject, listed)
+
+
+async def _learn_revocations(
+    installation: Installation, held: list[HeldCertificate], records: list[CertificateRecord]
+) -> None:
+    gone = {
+        record.serial_number
+        for record in records
+        if record.status in (CertificateStatus.BLOCKED, CertificateStatus.REVOKED)
+    }
+    news = [one.serial_number for one in held if one.revoked_at is None and one.serial_number in gone]
+    if not news:
+        return
+    now = installation.clock.now()
+    await installation.database.write(
+        lambda connection: [
+            certificates.mark_revoked(connection, installation.environment, serial_number, now=now)
+            for serial_number in news
+        ]
+    )

@@ -1,0 +1,81 @@
+"""Takes certificates with their keys out of the vault, for other programs. Keys leave only encrypted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from cryptography import x509
+
+from klucznik.domain.certificates import HeldCertificate
+from klucznik.domain.identifiers import Context
+from klucznik.errors import InputError
+from klucznik.keys.export import pem_files, pkcs12_file, write_export
+from klucznik.services.installation import Installation
+from klucznik.services.sign_in import unsealed
+from klucznik.storage import certificates
+
+
+class ExportFormat(StrEnum):
+    PEM = "pem"
+    PKCS12 = "p12"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One certificate, and the files it was written to."""
+
+    certificate: HeldCertificate
+    files: tuple[Path, ...]
+
+
+async def export(
+    installation: Installation,
+    *,
+    context: Context | None = None,
+    serial_number: str | None = None,
+    directory: Path,
+    password: bytes,
+    format: ExportFormat,
+) -> list[Exported]:
+    """Write the certificates of a context, or the one with a serial number; all files or none.
+
+    Raises:
+        InputError: ``nothing_to_export``; ``file_exists`` and the like from `keys.safe_files`; the password's own.
+    """
+    chosen = await _chosen(installation, context, serial_number)
+    if not chosen:
+        raise InputError(
+            "nothing_to_export",
+            wanted=serial_number or (context.value if context else None),
+            environment=installation.environment.value,
+        )
+    make = pem_files if format is ExportFormat.PEM else pkcs12_file
+    contents: dict[str, bytes] = {}
+    names: list[tuple[HeldCertificate, list[str]]] = []
+    for held in chosen:
+        certificate, key = x509.load_der_x509_certificate(held.der), await unsealed(installation, held.key_id)
+        stem = f"{held.subject.value[:16]}-{held.type.value.lower()}-{held.serial_number}"
+        made = make(stem, certificate, key, password)
+        contents |= made
+        names.append((held, list(made)))
+    write_export(directory, contents)
+    return [Exported(held, tuple(directory / name for name in made)) for held, made in names]
+
+
+async def _chosen(
+    installation: Installation, context: Context | None, serial_number: str | None
+) -> list[HeldCertificate]:
+    environment, now = installation.environment, installation.clock.now()
+    if serial_number is not None:
+        one = await installation.database.read(
+            lambda connection: certificates.by_serial(connection, environment, serial_number)
+        )
+        return [one] if one else []
+    if context is None:
+        return []
+    held = await installation.database.read(
+        lambda connection: certificates.for_context(connection, environment, context)
+    )
+    return [certificate for certificate in held if certificate.usable(now)]

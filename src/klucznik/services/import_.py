@@ -1,0 +1,64 @@
+"""Brings a KSeF certificate with its key, issued elsewhere, into the vault. Spends nothing, asks KSeF nothing."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Connection
+
+from klucznik.domain.certificates import HeldCertificate, Origin
+from klucznik.domain.identifiers import Subject, SubjectType
+from klucznik.domain.sealed import KeyBinding
+from klucznik.errors import InputError
+from klucznik.services.installation import Installation
+from klucznik.storage import certificates, private_keys
+
+if TYPE_CHECKING:
+    from klucznik.keys.import_ import ImportedCertificate
+
+
+async def bring_in(installation: Installation, brought: ImportedCertificate) -> HeldCertificate:
+    """Keep a checked certificate (`keys.import_.load_ksef_certificate`).
+
+    Raises:
+        InputError: ``certificate_already_held``.
+    """
+    facts, certificate = brought.facts, brought.pair.certificate
+    held = await installation.database.read(
+        lambda connection: certificates.by_serial(connection, installation.environment, facts.serial_number)
+    )
+    if held is not None:
+        raise InputError("certificate_already_held", serial=facts.serial_number)
+    # A certificate of a fingerprint names no identity; it is kept under its own fingerprint.
+    subject = facts.subject or Subject(SubjectType.FINGERPRINT, _fingerprint(brought))
+    key_id, now = secrets.token_hex(16), installation.clock.now()
+    binding = KeyBinding(installation.environment, subject.type, subject.value)
+    sealed = installation.vault.seal(key_id, brought.pair.private_key, binding=binding)
+    kept = HeldCertificate(
+        environment=installation.environment,
+        serial_number=facts.serial_number,
+        subject=subject,
+        type=brought.type,
+        name=(facts.common_name or facts.serial_number)[:100],
+        common_name=facts.common_name or "",
+        valid_from=facts.valid_from,
+        valid_to=facts.valid_to,
+        der=certificate.public_bytes(Encoding.DER),
+        key_id=key_id,
+        origin=Origin.IMPORTED,
+    )
+
+    def commit(connection: Connection) -> None:
+        private_keys.add(connection, sealed, binding, now=now)
+        certificates.add(connection, kept, now=now)
+
+    await installation.database.write(commit)
+    return kept
+
+
+def _fingerprint(brought: ImportedCertificate) -> str:
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    return brought.pair.certificate.fingerprint(SHA256()).hex().upper()

@@ -1,0 +1,113 @@
+"""One installation: its home directory, database, vault and the KSeF environment it talks to. No rules live here."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from klucznik.clock import Clock, SystemClock
+from klucznik.domain.environments import Endpoint, Environment, endpoint
+from klucznik.domain.values import InvalidValue
+from klucznik.errors import InputError
+from klucznik.keys.master_key import MasterKey, master_key_file, master_key_from_environment
+from klucznik.keys.vault import Vault
+from klucznik.ksef.client import KsefClient
+from klucznik.storage import private_keys
+from klucznik.storage.database import Database
+
+if TYPE_CHECKING:
+    import httpx
+    from sqlalchemy import Connection
+
+DATABASE_FILE = "klucznik.db"
+MASTER_KEY_FILE = "vault.key"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What every service works with.
+
+    Attributes:
+        home: directory (0700) with the database and, unless it comes from the environment, the vault's master key.
+        owner: names this process in leases.
+    """
+
+    home: Path
+    endpoint: Endpoint
+    database: Database
+    vault: Vault = field(repr=False)
+    ksef: KsefClient
+    clock: Clock
+    owner: str
+
+    @property
+    def environment(self) -> Environment:
+        return self.endpoint.environment
+
+    @classmethod
+    async def open(
+        cls,
+        home: Path,
+        *,
+        environment: Environment = Environment.SANDBOX,
+        ksef_url: str | None = None,
+        master_key: str | None = None,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> Self:
+        """Open the installation in `home`, made at first use.
+
+        Args:
+            ksef_url: another address of the API, for a sandbox or a proxy.
+            master_key: the vault's master key in base64 (32 bytes); without it the file ``vault.key`` in `home` is used,
+                and made where there is neither a key nor anything sealed with one.
+
+        Raises:
+            InputError: the address or the master key cannot be used.
+            StorageError: the home, the database or the vault cannot be used.
+        """
+        try:
+            where = endpoint(environment, ksef_url)
+        except InvalidValue as error:
+            raise InputError(error.reason, **error.data) from None
+        time = clock or SystemClock()
+        database = Database(home / DATABASE_FILE)
+        try:
+            vault = await _open_vault(home, database, master_key, time)
+        except BaseException:
+            database.close()
+            raise
+        ksef = KsefClient(where, clock=time, transport=transport)
+        return cls(home, where, database, vault, ksef, time, secrets.token_hex(8))
+
+    async def aclose(self) -> None:
+        await self.ksef.aclose()
+        self.database.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+async def _open_vault(home: Path, database: Database, master_key: str | None, clock: Clock) -> Vault:
+    data_keys = await database.read(private_keys.load_data_keys)
+    vault = Vault.open(_master_key(home, master_key, needed=bool(data_keys)), data_keys)
+    if not data_keys:
+        first = vault.new_data_key()
+
+        def add(connection: Connection) -> None:
+            private_keys.add_data_key(connection, first, now=clock.now())
+
+        await database.write(add)
+    return vault
+
+
+def _master_key(home: Path, text: str | None, *, needed: bool) -> MasterKey:
+    """The master key. A lost key file is never replaced by a new one while keys are sealed with the old."""
+    if text is not None:
+        return master_key_from_environment(text)
+    return master_key_file(home / MASTER_KEY_FILE, create=not needed)

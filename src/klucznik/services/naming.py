@@ -1,0 +1,14 @@
+"""Names of certificates in KSeF: unique, readable for a person, inside KSeF's rules (facts.md §3.6)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from klucznik.domain.certificates import CertificateType, check_name
+
+_WORDS = {CertificateType.AUTHENTICATION: "uwierzytelnienie", CertificateType.OFFLINE: "offline"}
+
+
+def certificate_name(kind: CertificateType, now: datetime, issuance_id: str) -> str:
+    """For example ``Klucznik offline 2026-11-23 5f0c9a41e2b7``: the last word finds a request whose answer was lost."""
+    return check_name(f"Klucznik {_WORDS[kind]} {now:%Y-%m-%d} {issuance_id[:12]}")

@@ -1,0 +1,109 @@
+"""Proves a new certificate before anybody is told of it: is it ours, is it what was asked for, does it work?
+
+Rule 6 of the design: first the certificate itself, then a real login with the one and a KOD II check with the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from klucznik.domain.certificates import CertificateType, HeldCertificate, Origin
+from klucznik.domain.identifiers import Context
+from klucznik.domain.issuance import Enrollment, Issuance
+from klucznik.errors import VerificationFailed
+from klucznik.ksef.answers import RetrievedCertificate
+from klucznik.ksef.auth_request import auth_token_request
+from klucznik.ksef.kod2 import sign_link, verify_link
+from klucznik.ksef.profile import check_issued
+from klucznik.ksef.xades import sign_document
+from klucznik.services.installation import Installation
+from klucznik.services.sign_in import signer_with_key, unsealed
+from klucznik.storage import certificates
+
+# Signed by a new Offline certificate to prove its key; no invoice, and it never leaves this machine.
+_SPECIMEN = b"Klucznik: proof of a new Offline certificate"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a new certificate has just done.
+
+    Attributes:
+        reference_number: of the login with it, for an Authentication certificate.
+        link: a KOD II link signed with it and verified, for an Offline certificate.
+    """
+
+    serial_number: str
+    reference_number: str | None = None
+    link: str | None = None
+
+
+def check_profile(
+    issuance: Issuance, enrollment: Enrollment, given: RetrievedCertificate, *, now: datetime
+) -> HeldCertificate:
+    """The certificate as it goes into the vault.
+
+    Raises:
+        VerificationFailed: another public key, type, subject, serial number or validity than asked for.
+    """
+    facts = check_issued(given, csr=enrollment.csr, expected_type=enrollment.type, now=now)
+    return HeldCertificate(
+        environment=issuance.environment,
+        serial_number=given.serial_number,
+        subject=issuance.subject,
+        type=enrollment.type,
+        name=enrollment.name,
+        common_name=facts.common_name,
+        valid_from=facts.valid_from,
+        valid_to=facts.valid_to,
+        der=given.der,
+        key_id=enrollment.key_id,
+        origin=Origin.ISSUED,
+    )
+
+
+async def prove(installation: Installation, issuance: Issuance, enrollment: Enrollment) -> Proof:
+    """Use the certificate, with its key from the vault, as its owner will.
+
+    Raises:
+        SignInRefused: KSeF does not accept the login.
+        VerificationFailed: the KOD II signature does not verify.
+    """
+    serial_number = enrollment.certificate_serial_number or ""
+    held = await installation.database.read(
+        lambda connection: certificates.by_serial(connection, issuance.environment, serial_number)
+    )
+    if held is None:
+        raise VerificationFailed("certificate_not_in_vault", serial=serial_number)
+    if held.type is CertificateType.AUTHENTICATION:
+        return await _log_in(installation, issuance.context, held)
+    return await _sign_kod2(installation, issuance.context, held)
+
+
+async def _log_in(installation: Installation, context: Context, held: HeldCertificate) -> Proof:
+    """As far as KSeF's yes. The tokens are not taken, so no session is left open."""
+    certificate, key = x509.load_der_x509_certificate(held.der), await unsealed(installation, held.key_id)
+    signer = signer_with_key(certificate, key, held.subject, installation.clock)
+    challenge = await installation.ksef.challenge()
+    # A KSeF certificate carries its owner's identity, so it signs in by its subject where it names one.
+    document = auth_token_request(challenge.value, context, signer.identifier_type)
+    signed = sign_document(document, certificate, key, now=installation.clock.now())
+    pending = await installation.ksef.submit_signed(signed)
+    await installation.ksef.processed(pending)
+    return Proof(held.serial_number, reference_number=pending.reference_number)
+
+
+async def _sign_kod2(installation: Installation, context: Context, held: HeldCertificate) -> Proof:
+    link = sign_link(
+        qr_host=installation.endpoint.qr_host,
+        context=context,
+        seller_nip=context.value[:10],
+        serial_number=held.serial_number,
+        invoice=_SPECIMEN,
+        private_key=await unsealed(installation, held.key_id),
+    )
+    verify_link(link, x509.load_der_x509_certificate(held.der).public_key(), invoice=_SPECIMEN)
+    return Proof(held.serial_number, link=link)

@@ -1,0 +1,91 @@
+"""Whether a request whose answer was lost has arrived at KSeF. Reads only; never sends a request.
+
+KSeF has no list of requests and no idempotency key (facts.md §3.6). The evidence there is: a certificate by the unique
+name with our public key, and the counter of requests before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from klucznik.domain.issuance import Enrollment
+from klucznik.errors import KsefUnavailable, VerificationFailed
+from klucznik.services.installation import Installation
+from klucznik.services.progress import Listener, Progress, Stage
+from klucznik.services.sign_in import SignedIn
+
+# A request that its sender gave up may still be on its way through KSeF's gateways. Before this much time has passed
+# since the POST, an unchanged counter proves nothing.
+SETTLES = timedelta(seconds=90)
+# How long an arrived request is waited for before a person is told to come back later.
+PATIENCE = timedelta(minutes=10)
+_PAUSE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the request: a certificate, or (None) it never arrived."""
+
+    serial_number: str | None
+    requested_at: datetime | None = None
+
+
+async def investigate(
+    installation: Installation,
+    signed_in: SignedIn,
+    enrollment: Enrollment,
+    listener: Listener,
+    keep_lease: Callable[[], Awaitable[None]],
+) -> Verdict:
+    """Look until the matter is clear.
+
+    Raises:
+        KsefUnavailable: ``enrollment_undecided``: it cannot be told yet; nothing was sent, looking again later is safe.
+    """
+    clock = installation.clock
+    until = clock.now() + PATIENCE
+    while True:
+        found = await _by_name(signed_in, enrollment)
+        if found is not None:
+            return found
+        if await _never_arrived(signed_in, enrollment, clock.now()):
+            return Verdict(None)
+        if clock.now() >= until:
+            raise KsefUnavailable("enrollment_undecided", name=enrollment.name)
+        listener(Progress(Stage.WAITING_FOR_KSEF, type=enrollment.type, seconds=_PAUSE_S))
+        await keep_lease()
+        await clock.sleep(_PAUSE_S)
+
+
+async def _by_name(signed_in: SignedIn, enrollment: Enrollment) -> Verdict | None:
+    async for record in signed_in.session.certificates(name=enrollment.name):
+        if record.name != enrollment.name or record.type is not enrollment.type:
+            continue
+        given = (await signed_in.session.retrieve([record.serial_number])).get(record.serial_number)
+        if given is None:
+            continue
+        if _public_key(x509.load_der_x509_certificate(given.der)) != _public_key(
+            x509.load_der_x509_csr(enrollment.csr)
+        ):
+            raise VerificationFailed("certificate_of_same_name", serial=record.serial_number, name=enrollment.name)
+        return Verdict(record.serial_number, record.requested_at)
+    return None
+
+
+async def _never_arrived(signed_in: SignedIn, enrollment: Enrollment, now: datetime) -> bool:
+    """The counter has not moved although there was time enough. A request that has a reference number did arrive."""
+    if enrollment.reference_number is not None or enrollment.sent_at is None or enrollment.remaining_before is None:
+        return False
+    if now - enrollment.sent_at < SETTLES:
+        return False
+    limits = await signed_in.session.limits()
+    return limits.enrollment.remaining >= enrollment.remaining_before
+
+
+def _public_key(holder: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
+    return holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,69 @@
+"""Revoke one certificate in KSeF. It frees a certificate slot, never a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from klucznik.domain.certificates import CertificateRecord, RevocationReason
+from klucznik.domain.identifiers import Context
+from klucznik.errors import InputError
+from klucznik.services.installation import Installation
+from klucznik.services.progress import Listener, unheard
+from klucznik.services.sign_in import sign_in, signer_for
+from klucznik.storage import certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from klucznik.keys.credential import Credential
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """A certificate that has been revoked, as it was listed before."""
+
+    record: CertificateRecord
+    was_held: bool
+
+
+async def revoke(
+    installation: Installation,
+    context: Context,
+    serial_number: str,
+    credential: Credential | None,
+    *,
+    reason: RevocationReason = RevocationReason.UNSPECIFIED,
+    confirm: Callable[[CertificateRecord], bool],
+    listener: Listener = unheard,
+) -> Revoked:
+    """Revoke a certificate of the subject that signs in.
+
+    Args:
+        confirm: is shown what will be revoked and must agree; revoking cannot be undone.
+
+    Raises:
+        InputError: ``certificate_not_listed`` (KSeF lists none such for this subject), ``not_confirmed``.
+        KsefRefused: 25008, 25009.
+    """
+    signer = await signer_for(installation, context, credential)
+    signed_in = await sign_in(installation, context, signer, listener=listener)
+    try:
+        listed = [record async for record in signed_in.session.certificates(serial_number=serial_number)]
+        record = next((one for one in listed if one.serial_number == serial_number), None)
+        if record is None:
+            raise InputError("certificate_not_listed", serial=serial_number, subject=str(signer.subject))
+        if not confirm(record):
+            raise InputError("not_confirmed")
+        await signed_in.session.revoke(serial_number, reason)
+    finally:
+        await signed_in.session.end()
+    environment, now = installation.environment, installation.clock.now()
+    held = await installation.database.read(
+        lambda connection: certificates.by_serial(connection, environment, serial_number)
+    )
+    if held is not None:
+        await installation.database.write(
+            lambda connection: certificates.mark_revoked(connection, environment, serial_number, now=now)
+        )
+    return Revoked(record, held is not None)

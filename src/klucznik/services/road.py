@@ -1,0 +1,385 @@
+"""One issuance on its road. `advance` acts on what the rows say, commits, and looks again until the road ends.
+
+What comes next is decided by `domain.issuance.next_step`; every commit confirms the subject's lease. The two promises
+kept here: a key is on disk before its CSR leaves, and nothing is sent twice while the first may have arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from klucznik.domain.certificates import CertificateType
+from klucznik.domain.enrollment_data import EnrollmentData
+from klucznik.domain.issuance import (
+    Enrollment,
+    EnrollmentState,
+    Failure,
+    Issuance,
+    IssuanceState,
+    Step,
+    next_step,
+)
+from klucznik.domain.limits import Limits
+from klucznik.domain.preflight import Finding, Refusal, preflight
+from klucznik.domain.sealed import KeyBinding, SealedKey
+from klucznik.errors import AnswerLost, KsefRefused, KsefUnavailable, RateLimited, SignatureNeeded, SignInRefused, VerificationFailed
+from klucznik.keys.csr import build_csr
+from klucznik.keys.generate import generate_key
+from klucznik.services import proof, reconcile, refusals
+from klucznik.services.installation import Installation
+from klucznik.services.naming import certificate_name
+from klucznik.services.progress import Listener, Progress, Stage, unheard
+from klucznik.services.sign_in import SignedIn
+from klucznik.storage import certificates, issuances, leases, private_keys
+
+T = TypeVar("T")
+
+# The lease outlives every HTTP time-out, so that nobody takes a subject over while a request may still be on its way.
+LEASE_LASTS = timedelta(minutes=2)
+# Limits older than this are read again before a request leaves, even where nothing was waited for.
+LIMITS_STAY_FRESH = timedelta(seconds=30)
+# Status polls share one counter of 30 a minute and 120 an hour (facts.md §1.4): start fast, back off, stay below it.
+_FIRST_POLL_S = 0.25
+_SLOWEST_POLL_S = 60.0
+_POLL_GROWTH = 1.7
+_POLL_PATIENCE = timedelta(minutes=10)
+_LONGEST_PAUSE_S = 100
+
+
+@dataclass
+class Road:
+    """The issuance of one subject, taken as far as it goes while `signed_in` and `lease` last."""
+
+    installation: Installation
+    signed_in: SignedIn
+    lease: leases.Lease
+    listener: Listener = unheard
+    refusal: Refusal | None = field(default=None, init=False)
+    proofs: tuple[proof.Proof, ...] = field(default=(), init=False)
+    _limits: Limits | None = field(default=None, init=False, repr=False)
+    _limits_read_at: datetime | None = field(default=None, init=False, repr=False)
+    _sent_since: int = field(default=0, init=False, repr=False)
+
+    async def advance(self, issuance: Issuance) -> Issuance:
+        """Take the issuance on until it ends.
+
+        Raises:
+            KsefUnavailable: KSeF does not answer now; the rows keep everything, and a later call goes on from there.
+            VerificationFailed: KSeF gave something else than was asked for.
+        """
+        acts = {
+            Step.PREFLIGHT: self._preflight,
+            Step.SEND: self._send,
+            Step.RECONCILE: self._reconcile,
+            Step.POLL: self._poll,
+            Step.RETRIEVE: self._retrieve,
+            Step.VERIFY: self._verify,
+            Step.FINISH: self._finish,
+        }
+        while True:
+            current = issuance
+            rows = await self.installation.database.read(
+                lambda connection: issuances.enrollments_of(connection, current.id)  # noqa: B023 - runs at once
+            )
+            todo = next_step(issuance, rows)
+            if todo.step is Step.NOTHING:
+                return issuance
+            issuance = await acts[todo.step](issuance, todo.enrollments)
+
+    # ── before anything is sent ──────────────────────────────────────────────────────────────────────────────────
+
+    async def _preflight(self, issuance: Issuance, _: Sequence[Enrollment]) -> Issuance:
+        limits, data = await asyncio.gather(self._read_limits(), self.signed_in.session.enrollment_data())
+        findings = preflight(limits, len(issuance.missing))
+        if findings:
+            return await self._refuse(issuance, limits, findings, needed=len(issuance.missing))
+        prepared = [await self._prepare(issuance, kind, data) for kind in issuance.missing]
+        underway = replace(issuance, state=IssuanceState.UNDERWAY, limits_before=limits)
+
+        def commit(connection: Connection) -> Issuance:
+            for enrollment, sealed, binding in prepared:
+                private_keys.add(connection, sealed, binding, now=self._now)
+                issuances.add_enrollment(connection, enrollment, now=self._now)
+            return issuances.save(connection, underway, now=self._now)
+
+        saved = await self._commit(commit)
+        self.listener(Progress(Stage.KEYS_COMMITTED))
+        return saved
+
+    async def _prepare(
+        self, issuance: Issuance, kind: CertificateType, data: EnrollmentData
+    ) -> tuple[Enrollment, SealedKey, KeyBinding]:
+        """A key, sealed for the vault, and its CSR. The key itself lives in this function only."""
+        private_key = await asyncio.to_thread(generate_key, issuance.key_type)
+        key_id = secrets.token_hex(16)
+        subject = issuance.subject
+        binding = KeyBinding(issuance.environment, subject.type, subject.value)
+        enrollment = Enrollment(
+            id=secrets.token_hex(16),
+            issuance_id=issuance.id,
+            type=kind,
+            name=certificate_name(kind, self._now, issuance.id),
+            key_id=key_id,
+            csr=build_csr(data, private_key),
+            state=EnrollmentState.KEY_COMMITTED,
+        )
+        return enrollment, self.installation.vault.seal(key_id, private_key, binding=binding), binding
+
+    async def _refuse(
+        self, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], *, needed: int
+    ) -> Issuance:
+        self.refusal = await refusals.explain(self.installation, self.signed_in, limits, findings, needed=needed)
+        refused = replace(issuance, state=IssuanceState.REFUSED, limits_before=issuance.limits_before or limits)
+        return await self._commit(lambda connection: issuances.save(connection, refused, now=self._now))
+
+    async def _read_limits(self) -> Limits:
+        self._limits = await self.signed_in.session.limits()
+        self._limits_read_at, self._sent_since = self._now, 0
+        self.listener(Progress(Stage.LIMITS_READ, limits=self._limits))
+        return self._limits
+
+    # ── the request that spends ──────────────────────────────────────────────────────────────────────────────────
+
+    async def _send(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
+        (enrollment,) = those
+        rows = await self.installation.database.read(
+            lambda connection: issuances.enrollments_of(connection, issuance.id)
+        )
+        unsent = [row for row in rows if row.state is EnrollmentState.KEY_COMMITTED]
+        limits = await self._fresh_limits()
+        # Of fresh limits, what this run has itself filed since reading them is taken off.
+        findings = preflight(limits, len(unsent) + self._sent_since)
+        if findings:
+            return await self._stop_sending(issuance, unsent, limits, findings)
+        sending = await self._commit(
+            lambda connection: issuances.save_enrollment(
+                connection,
+                replace(
+                    enrollment, sent_at=self._now, remaining_before=limits.enrollment.remaining - self._sent_since
+                ),
+                EnrollmentState.SENDING,
+                now=self._now,
+            )
+        )
+        await self._post(sending)
+        return issuance
+
+    async def _post(self, enrollment: Enrollment) -> None:
+        try:
+            ticket = await self.signed_in.session.enroll(
+                name=enrollment.name, type=enrollment.type, csr=enrollment.csr
+            )
+        except AnswerLost:
+            self._limits = None
+            await self._move(enrollment, EnrollmentState.UNKNOWN)
+            self.listener(Progress(Stage.ANSWER_LOST, type=enrollment.type))
+            return
+        except RateLimited as error:
+            await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+            await self._pause(error)
+            return
+        except KsefRefused as error:
+            if error.status in (401, 403):  # about the login, not about the request: nothing was filed
+                await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+                raise
+            await self._reject(enrollment, error)
+            return
+        except (KsefUnavailable, SignatureNeeded):  # the request never left this machine
+            await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+            raise
+        self._sent_since += 1
+        filed = replace(enrollment, reference_number=ticket.reference_number, requested_at=ticket.timestamp)
+        await self._move(filed, EnrollmentState.REQUESTED)
+        self.listener(Progress(Stage.REQUEST_FILED, type=enrollment.type))
+
+    async def _stop_sending(
+        self, issuance: Issuance, unsent: Sequence[Enrollment], limits: Limits, findings: tuple[Finding, ...]
+    ) -> Issuance:
+        """The limits have shrunk since they were first read: nothing more is sent; what was sent is finished."""
+        for enrollment in unsent:
+            await self._move(enrollment, EnrollmentState.UNSENT)
+        rows = await self.installation.database.read(
+            lambda connection: issuances.enrollments_of(connection, issuance.id)
+        )
+        if all(row.state is EnrollmentState.UNSENT for row in rows):
+            return await self._refuse(issuance, limits, findings, needed=len(unsent))
+        self.refusal = await refusals.explain(
+            self.installation, self.signed_in, limits, findings, needed=len(unsent)
+        )
+        return issuance
+
+    async def _fresh_limits(self) -> Limits:
+        read_at = self._limits_read_at
+        if self._limits is None or read_at is None or self._now - read_at > LIMITS_STAY_FRESH:
+            return await self._read_limits()
+        return self._limits
+
+    async def _reconcile(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
+        """Find out whether a request arrived. Sends nothing."""
+        (enrollment,) = those
+        if enrollment.state is EnrollmentState.SENDING:  # a crash left it so
+            enrollment = await self._move(enrollment, EnrollmentState.UNKNOWN)
+        self._limits = None
+        verdict = await reconcile.investigate(self.installation, self.signed_in, enrollment, self.listener, self._keep)
+        if verdict.serial_number is None:
+            await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+        else:
+            found = replace(
+                enrollment,
+                certificate_serial_number=verdict.serial_number,
+                requested_at=enrollment.requested_at or verdict.requested_at,
+            )
+            await self._move(found, EnrollmentState.ISSUED)
+        self.listener(Progress(Stage.RECONCILED, type=enrollment.type))
+        return issuance
+
+    # ── after KSeF has accepted ──────────────────────────────────────────────────────────────────────────────────
+
+    async def _poll(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
+        """Ask for the first request only until it is done: its twin, filed a moment later, is ready by then."""
+        pending, pause, until = list(those), _FIRST_POLL_S, self._now + _POLL_PATIENCE
+        self.listener(Progress(Stage.WAITING_FOR_KSEF))
+        self._limits = None
+        while pending:
+            if self._now > until:
+                raise KsefUnavailable("still_processing", reference=pending[0].reference_number)
+            await self.installation.clock.sleep(pause)
+            try:
+                while pending and not await self._still_pending(pending[0]):
+                    del pending[0]
+            except RateLimited as error:
+                await self._pause(error)
+                return issuance  # the rows tell which ones are still to be asked for
+            pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL_S)
+            await self._keep()
+        return issuance
+
+    async def _still_pending(self, enrollment: Enrollment) -> bool:
+        assert enrollment.reference_number is not None
+        try:
+            status = await self.signed_in.session.enrollment_status(enrollment.reference_number)
+        except KsefRefused as error:
+            if error.status == 410 or error.code == 25005:
+                # The status is kept for 30 days only (facts.md §1.5); the certificate is found by its name.
+                await self._move(enrollment, EnrollmentState.UNKNOWN)
+                return False
+            raise
+        if status.pending:
+            return True
+        if status.issued:
+            issued = replace(enrollment, certificate_serial_number=status.certificate_serial_number)
+            await self._move(issued, EnrollmentState.ISSUED)
+            self.listener(Progress(Stage.ISSUED, type=enrollment.type))
+        else:
+            error = KsefRefused(code=status.code, text=status.text, details=status.details)
+            await self._reject(enrollment, error)
+        return False
+
+    async def _retrieve(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
+        serial_numbers = [enrollment.certificate_serial_number or "" for enrollment in those]
+        retrieved = await self.signed_in.session.retrieve(serial_numbers)
+        for enrollment, serial_number in zip(those, serial_numbers, strict=True):
+            given = retrieved.get(serial_number)
+            if given is None:
+                raise KsefUnavailable("certificate_not_handed_out", serial=serial_number)
+            try:
+                held = proof.check_profile(issuance, enrollment, given, now=self._now)
+            except VerificationFailed as error:
+                await self._reject(enrollment, KsefRefused(text=error.reason))
+                raise
+
+            def commit(connection: Connection, enrollment: Enrollment = enrollment, held=held) -> None:  # type: ignore[no-untyped-def]
+                certificates.add(connection, held, now=self._now)
+                issuances.save_enrollment(connection, enrollment, EnrollmentState.RETRIEVED, now=self._now)
+
+            await self._commit(commit)
+            self.listener(Progress(Stage.RETRIEVED, type=enrollment.type))
+        return issuance
+
+    async def _verify(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
+        """A real login with the one, a signed and verified KOD II link with the other; the limits are read beside it."""
+        self.listener(Progress(Stage.VERIFYING))
+        try:
+            limits, *proofs = await asyncio.gather(
+                self.signed_in.session.limits(),
+                *(proof.prove(self.installation, issuance, enrollment) for enrollment in those),
+            )
+        except SignInRefused as error:
+            raise VerificationFailed(
+                "new_certificate_cannot_sign_in", code=error.code, text=error.text, details=" ".join(error.details)
+            ) from None
+
+        def commit(connection: Connection) -> Issuance:
+            for enrollment in those:
+                issuances.save_enrollment(connection, enrollment, EnrollmentState.VERIFIED, now=self._now)
+                serial_number = enrollment.certificate_serial_number or ""
+                certificates.mark_verified(connection, issuance.environment, serial_number, now=self._now)
+            return issuances.save(connection, replace(issuance, limits_after=limits), now=self._now)
+
+        saved = await self._commit(commit)
+        self.proofs += tuple(proofs)
+        for enrollment in those:
+            self.listener(Progress(Stage.VERIFIED, type=enrollment.type))
+        return saved
+
+    async def _finish(self, issuance: Issuance, unsent: Sequence[Enrollment]) -> Issuance:
+        rows = await self.installation.database.read(
+            lambda connection: issuances.enrollments_of(connection, issuance.id)
+        )
+        states = {row.state for row in rows}
+        if EnrollmentState.REJECTED in states:
+            state = IssuanceState.REJECTED
+        else:
+            state = IssuanceState.DONE if states == {EnrollmentState.VERIFIED} else IssuanceState.REFUSED
+
+        def commit(connection: Connection) -> Issuance:
+            for enrollment in unsent:
+                issuances.save_enrollment(connection, enrollment, EnrollmentState.UNSENT, now=self._now)
+            return issuances.save(connection, replace(issuance, state=state), now=self._now)
+
+        return await self._commit(commit)
+
+    # ── small parts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _now(self) -> datetime:
+        return self.installation.clock.now()
+
+    async def _commit(self, work: Callable[[Connection], T]) -> T:
+        """One transaction that holds only while the lease is ours."""
+
+        def confirmed(connection: Connection) -> T:
+            leases.confirm(connection, self.lease, now=self._now, lasts=LEASE_LASTS)
+            return work(connection)
+
+        return await self.installation.database.write(confirmed)
+
+    async def _keep(self) -> None:
+        """Keep the lease over a wait."""
+        await self._commit(lambda _: None)
+
+    async def _move(self, enrollment: Enrollment, state: EnrollmentState) -> Enrollment:
+        return await self._commit(
+            lambda connection: issuances.save_enrollment(connection, enrollment, state, now=self._now)
+        )
+
+    async def _reject(self, enrollment: Enrollment, error: KsefRefused) -> None:
+        failure = Failure(error.code, error.text, " ".join(error.details), error.trace_id)
+        await self._move(replace(enrollment, failure=failure), EnrollmentState.REJECTED)
+
+    async def _pause(self, error: RateLimited) -> None:
+        """Wait exactly as long as KSeF says; too long a wait is the caller's to decide."""
+        self._limits = None
+        if error.retry_after > _LONGEST_PAUSE_S:
+            raise error
+        self.listener(Progress(Stage.PACED, seconds=error.retry_after))
+        await self._keep()
+        await self.installation.clock.sleep(error.retry_after)
+        await self._keep()

@@ -1,0 +1,110 @@
+"""Signing in with a certificate and key: the user's own, or an Authentication certificate from the vault."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from klucznik.clock import Clock
+from klucznik.domain.certificates import CertificateType, HeldCertificate
+from klucznik.domain.identifiers import Context, Subject, SubjectType
+from klucznik.errors import InputError, StorageError
+from klucznik.keys.generate import PrivateKey
+from klucznik.ksef.auth_request import SubjectIdentifierType
+from klucznik.ksef.session import Session
+from klucznik.ksef.xades import sign_document
+from klucznik.services.installation import Installation
+from klucznik.services.progress import Listener, Progress, Stage, unheard
+from klucznik.storage import certificates, private_keys
+
+if TYPE_CHECKING:
+    from klucznik.keys.credential import Credential
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Something that can sign in: who it is for KSeF, and how it signs."""
+
+    subject: Subject
+    sign: Callable[[bytes], bytes | Awaitable[bytes]] = field(repr=False)
+
+    @property
+    def identifier_type(self) -> SubjectIdentifierType:
+        """A subject that is a fingerprint has no identity in its certificate, so it signs in by the fingerprint."""
+        if self.subject.type is SubjectType.FINGERPRINT:
+            return SubjectIdentifierType.CERTIFICATE_FINGERPRINT
+        return SubjectIdentifierType.CERTIFICATE_SUBJECT
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A session, and whose it is: limits and certificates belong to `subject`, not to the company."""
+
+    session: Session
+    subject: Subject
+
+    @property
+    def context(self) -> Context:
+        return self.session.context
+
+
+def signer_with_key(certificate: x509.Certificate, private_key: PrivateKey, subject: Subject, clock: Clock) -> Signer:
+    """A signer whose key is in memory."""
+    return Signer(subject, lambda xml: sign_document(xml, certificate, private_key, now=clock.now()))
+
+
+async def signer_for(installation: Installation, context: Context, credential: Credential | None) -> Signer:
+    """The signer to use for `context`: the user's credential, or the newest certificate in the vault that fits.
+
+    Raises:
+        InputError: ``no_credential``: none was given and the vault holds none for this context.
+    """
+    if credential is not None:
+        subject = credential.holder.signs_in_as
+        return signer_with_key(credential.certificate, credential.private_key, subject, installation.clock)
+    held = await installation.database.read(
+        lambda connection: certificates.for_context(connection, installation.environment, context)
+    )
+    now = installation.clock.now()
+    for certificate in held:
+        if certificate.type is CertificateType.AUTHENTICATION and certificate.usable(now):
+            return await signer_from_vault(installation, certificate)
+    raise InputError("no_credential", nip=context.value, environment=installation.environment.value)
+
+
+async def signer_from_vault(installation: Installation, certificate: HeldCertificate) -> Signer:
+    """A signer with a key from the vault."""
+    private_key = await unsealed(installation, certificate.key_id)
+    parsed = x509.load_der_x509_certificate(certificate.der)
+    return signer_with_key(parsed, private_key, certificate.subject, installation.clock)
+
+
+async def unsealed(installation: Installation, key_id: str) -> PrivateKey:
+    """A private key out of the vault, for the moment of its use.
+
+    Raises:
+        StorageError: ``vault_key_missing``, or the vault's own reasons where the record was damaged or moved.
+    """
+    found = await installation.database.read(lambda connection: private_keys.load(connection, key_id))
+    if found is None:
+        raise StorageError("vault_key_missing", key=key_id)
+    sealed, binding = found
+    return installation.vault.unseal(sealed, binding=binding)
+
+
+async def sign_in(
+    installation: Installation, context: Context, signer: Signer, *, listener: Listener = unheard
+) -> SignedIn:
+    """Sign in to KSeF for `context`.
+
+    Raises:
+        SignInRefused: KSeF's code and text say why.
+        KsefUnavailable: no usable answer.
+    """
+    listener(Progress(Stage.SIGNING_IN))
+    session = await installation.ksef.sign_in(context, signer.sign, identifier_type=signer.identifier_type)
+    listener(Progress(Stage.SIGNED_IN))
+    return SignedIn(session, signer.subject)

@@ -1,0 +1,213 @@
+"""Outcomes as plain data with stable names, for ``--json`` and the API. Moments are ISO 8601 in UTC; words are extra."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from klucznik.domain.certificates import HeldCertificate
+from klucznik.domain.identifiers import Context, Subject
+from klucznik.domain.limits import Allowance, Limits
+from klucznik.domain.preflight import Refusal
+from klucznik.domain.remedies import Remedy
+from klucznik.domain.renewal_window import Estimate
+from klucznik.messages.refusal import cause_text, reason_text, remedy_text
+from klucznik.messages.catalogue import Words
+from klucznik.services.certificates import SubjectCertificates
+from klucznik.services.export import Exported
+from klucznik.services.issue import AlreadyHeld, Issued
+from klucznik.services.limits import SubjectLimits
+from klucznik.services.revoke import Revoked
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | bool | None"
+
+
+def moment(value: datetime | None) -> str | None:
+    """``2026-11-23T14:05:00Z``."""
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def subject(value: Subject) -> Json:
+    return {"type": value.type.value, "value": value.value}
+
+
+def context(value: Context) -> Json:
+    return {"type": value.type.value, "value": value.value}
+
+
+def limits(value: Limits) -> Json:
+    return {
+        "enrollment": _allowance(value.enrollment),
+        "certificate": _allowance(value.certificate),
+        "can_request": value.can_request,
+    }
+
+
+def _allowance(value: Allowance) -> Json:
+    return {"remaining": value.remaining, "limit": value.limit}
+
+
+def subject_limits(value: SubjectLimits) -> Json:
+    return {
+        "outcome": "limits",
+        "subject": subject(value.subject),
+        "context": context(value.context),
+        "limits": limits(value.limits),
+    }
+
+
+def refusal(value: Refusal, words: Words) -> Json:
+    """A refusal: its data, and for each part the sentence for people."""
+    return {
+        "outcome": "refused",
+        "subject": subject(value.subject),
+        "limits": limits(value.limits),
+        "needed": value.needed,
+        "reasons": [
+            {
+                "code": finding.code.value,
+                "needed": finding.needed,
+                "remaining": finding.remaining,
+                "limit": finding.limit,
+                "text": reason_text(finding, words),
+            }
+            for finding in value.reasons
+        ],
+        "causes": [
+            {"code": cause.code.value, "count": cause.count, "text": cause_text(cause, value.limits, words)}
+            for cause in value.causes
+        ],
+        "remedies": [_remedy(remedy, words) for remedy in value.remedies],
+    }
+
+
+def _remedy(value: Remedy, words: Words) -> Json:
+    return {
+        "kind": value.kind.value,
+        "frees_requests": value.frees_requests,
+        "frees_certificates": value.frees_certificates,
+        "serial_numbers": list(value.serial_numbers),
+        "estimate": None if value.estimate is None else _estimate(value.estimate),
+        "text": remedy_text(value, words),
+    }
+
+
+def _estimate(value: Estimate) -> Json:
+    return {
+        "earliest": moment(value.earliest),
+        "latest": moment(value.latest),
+        "known": value.known,
+        "counted": value.counted,
+        "complete": value.complete,
+    }
+
+
+def certificate(value: HeldCertificate) -> dict[str, Json]:
+    return {
+        "type": value.type.value,
+        "serial": value.serial_number,
+        "name": value.name,
+        "valid_from": moment(value.valid_from),
+        "valid_to": moment(value.valid_to),
+        "verified": value.verified_at is not None,
+    }
+
+
+def issued(value: Issued) -> Json:
+    proofs = {proof.serial_number: proof for proof in value.proofs}
+    certificates: list[Json] = []
+    for held in value.certificates:
+        shown = certificate(held)
+        if proof := proofs.get(held.serial_number):
+            shown["proof"] = {"login_reference": proof.reference_number, "kod2_link": proof.link}
+        certificates.append(shown)
+    return {
+        "outcome": "issued",
+        "subject": subject(value.subject),
+        "context": context(value.context),
+        "certificates": certificates,
+        "limits_before": limits(value.limits_before),
+        "limits_after": limits(value.limits_after),
+    }
+
+
+def already_held(value: AlreadyHeld) -> Json:
+    return {
+        "outcome": "already_held",
+        "subject": subject(value.subject),
+        "context": context(value.context),
+        "certificates": [certificate(held) for held in value.certificates],
+    }
+
+
+def vault(held: list[HeldCertificate]) -> Json:
+    """What the vault holds."""
+    return {
+        "outcome": "certificates",
+        "source": "vault",
+        "certificates": [
+            {
+                **certificate(one),
+                "subject": subject(one.subject),
+                "origin": one.origin.value,
+                "revoked_at": moment(one.revoked_at),
+            }
+            for one in held
+        ],
+    }
+
+
+def listed(value: SubjectCertificates) -> Json:
+    """What KSeF lists."""
+    return {
+        "outcome": "certificates",
+        "source": "ksef",
+        "subject": subject(value.subject),
+        "certificates": [
+            {
+                "type": one.record.type.value,
+                "serial": one.record.serial_number,
+                "name": one.record.name,
+                "status": one.record.status.value,
+                "valid_from": moment(one.record.valid_from),
+                "valid_to": moment(one.record.valid_to),
+                "requested_at": moment(one.record.requested_at),
+                "last_used_at": moment(one.record.last_used_at),
+                "key_in_vault": one.held,
+            }
+            for one in value.certificates
+        ],
+    }
+
+
+def revoked(value: Revoked) -> Json:
+    return {
+        "outcome": "revoked",
+        "serial": value.record.serial_number,
+        "type": value.record.type.value,
+        "name": value.record.name,
+        "key_in_vault": value.was_held,
+    }
+
+
+def exported(files: list[Exported]) -> Json:
+    return {
+        "outcome": "exported",
+        "certificates": [
+            {**certificate(one.certificate), "files": [str(file) for file in one.files]} for one in files
+        ],
+    }
+
+
+def imported(value: HeldCertificate) -> Json:
+    return {"outcome": "imported", "subject": subject(value.subject), "certificate": certificate(value)}
+
+
+def test_credential(whose: Subject, certificate_file: Path, key_file: Path) -> Json:
+    return {
+        "outcome": "test_credential",
+        "subject": subject(whose),
+        "certificate_file": str(certificate_file),
+        "key_file": str(key_file),
+    }
