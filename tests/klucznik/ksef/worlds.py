@@ -1,7 +1,7 @@
 """Builders: a clock that waits in no time, test certificates, a KSeF that answers as told."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -177,7 +177,10 @@ def sign_in_answers(now: datetime = NOW) -> dict[str, object]:
     }
 
 
-def client(ksef: Callable[[httpx.Request], httpx.Response], clock: StillClock | None = None) -> KsefClient:
+Handler = Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
+
+
+def client(ksef: Handler, clock: StillClock | None = None) -> KsefClient:
     return KsefClient(ENDPOINT, clock=clock or StillClock(), transport=httpx.MockTransport(ksef))
 
 
