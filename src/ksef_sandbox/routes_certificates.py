@@ -2,16 +2,16 @@
 It reads requests and writes answers; the rules are in `enrollments.py`, `certificates.py` and `limits.py`.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Response
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from ksef_sandbox import bodies, certificates, enrollments, limits
 from ksef_sandbox.answers import empty_answer, json_answer, status_value
-from ksef_sandbox.bodies import Body, any_case
+from ksef_sandbox.bodies import Body, Moment, any_case
 from ksef_sandbox.certificates import CertificateState, Filters
 from ksef_sandbox.errors import BadRequest, Forbidden, Gone
 from ksef_sandbox.limits import Allowance
@@ -22,16 +22,8 @@ from ksef_sandbox.wire import JsonValue, optional_timestamp, timestamp
 JSON = "application/json"
 
 
-def in_utc(moment: datetime) -> datetime:
-    """A date without an offset is taken as UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(in_utc)]
 Type = Annotated[CertificateType, any_case(CertificateType)]
-Name = Annotated[
-    str, StringConstraints(min_length=5, max_length=100, pattern=r"^[a-zA-Z0-9_\- ąćęłńóśźżĄĆĘŁŃÓŚŹŻ]+$")
-]
+Name = Annotated[str, StringConstraints(min_length=5, max_length=100, pattern=r"^[a-zA-Z0-9_\- ąćęłńóśźżĄĆĘŁŃÓŚŹŻ]+$")]
 
 
 class RevocationReason(StrEnum):
@@ -65,7 +57,6 @@ class RevokeBody(Body):
 
 
 def _limits(call: Call) -> Response:
-    _forbid_token_session(call, only_under_switch=True)
     enrollments.process_due(call.world, call.now)
     found = limits.certificate_limits(call.world, call.session.identity, call.now)
     return json_answer(
@@ -82,7 +73,7 @@ def _allowance(allowance: Allowance) -> JsonValue:
 
 
 def _data(call: Call) -> Response:
-    _forbid_token_session(call, only_under_switch=True)
+    _forbid_token_session(call, unless="codes")
     holder = enrollments.enrollment_data(call.world, call.session)
     if holder is None:
         raise BadRequest(25001)
@@ -101,7 +92,7 @@ def _data(call: Call) -> Response:
 
 
 def _enroll(call: Call) -> Response:
-    _forbid_token_session(call, only_under_switch=True)
+    _forbid_token_session(call, unless="codes")
     body = bodies.read(EnrollBody, call.body)
     request = enrollments.Request(body.certificate_name, body.certificate_type, body.csr, body.valid_from)
     enrollment = enrollments.enroll(call.world, call.session, request, call.now)
@@ -181,7 +172,7 @@ def _listed(certificate: Certificate, now: datetime) -> JsonValue:
 
 
 def _revoke(call: Call) -> Response:
-    _forbid_token_session(call, only_under_switch=False)
+    _forbid_token_session(call, unless=None)
     body = bodies.read(RevokeBody, _object_or_nothing(call.body))
     enrollments.process_due(call.world, call.now)
     reason = body.revocation_reason or RevocationReason.UNSPECIFIED
@@ -190,13 +181,11 @@ def _revoke(call: Call) -> Response:
     return empty_answer(204)
 
 
-def _forbid_token_session(call: Call, *, only_under_switch: bool) -> None:
-    """403 for a KSeF token session (ASSUME of facts.md §3.1)."""
-    if call.session.method is not SignInMethod.TOKEN:
-        return
-    if only_under_switch and call.world.switches.token_session_on_certificates == "codes":
-        return
-    raise Forbidden("auth-method-not-allowed", authenticationMethodCategory="Token")
+def _forbid_token_session(call: Call, *, unless: str | None) -> None:
+    """403 for a KSeF token session, unless the switch has the named value (ASSUME of facts.md §3.1)."""
+    choice = call.world.switches.token_session_on_certificates
+    if call.session.method is SignInMethod.TOKEN and choice != unless:
+        raise Forbidden("auth-method-not-allowed", authenticationMethodCategory="Token")
 
 
 ROUTES = (

@@ -1,0 +1,152 @@
+"""The command `ksef-sandbox`: serve until told to stop, or list the switches.
+Everything it prints is printed here: with --json one line on stdout, else words for people; warnings on stderr.
+"""
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from ksef_sandbox.switches import SwitchError, Switches, registry
+
+EXIT_OK, EXIT_USAGE = 0, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; exits with 0, or with 2 for anything the user can put right."""
+    options = _parser().parse_args(arguments)
+    if options.command == "switches":
+        _list_switches(as_json=options.json)
+        raise SystemExit(EXIT_OK)
+    switches = Switches()
+    try:
+        switches.set_all(dict(_assignment(text) for text in options.set))
+    except SwitchError as error:
+        _fail(str(error))
+    raise SystemExit(_serve(options, switches))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ksef-sandbox",
+        description="A stateful KSeF 2.0 on localhost: sign-in, certificates, limits, test data. For tests only.",
+    )
+    parser.add_argument("--version", action="version", version=f"ksef-sandbox {version('klucznik')}")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8380, help="port, 0 for any free one (default: %(default)s)")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep everything in this SQLite file")
+    parser.add_argument("--seed", type=int, metavar="N", help="make all numbers and keys repeat")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SWITCH=VALUE", help="set a switch; may be repeated"
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    switches = commands.add_parser("switches", help="list every switch with meaning, default and alternatives")
+    switches.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+    return int(text)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SwitchError(f"--set takes SWITCH=VALUE, not {text!r}.")
+    return name.strip(), value
+
+
+def _serve(options: argparse.Namespace, switches: Switches) -> int:
+    from ksef_sandbox.server import AddressError, listen, new_event_loop, url_of
+    from ksef_sandbox.state import World
+    from ksef_sandbox.store import StoreError
+
+    try:
+        listener = listen(options.host, options.port)
+    except AddressError as error:
+        _fail(str(error))
+    try:
+        world = World(seed=options.seed, path=options.state, switches=switches)
+    except StoreError as error:
+        listener.close()
+        _fail(str(error))
+    url = url_of(listener)
+    world.ca.crl_url = f"{url}/sandbox/ca.crl"
+
+    async def run() -> None:
+        from ksef_sandbox.app import create_app
+        from ksef_sandbox.server import serve
+
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(create_app(world), listener, stop, lambda: _announce(options, url))
+
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(run())
+    finally:
+        world.close()
+    return EXIT_OK
+
+
+def _announce(options: argparse.Namespace, url: str) -> None:
+    if options.json:
+        sys.stdout.write(json.dumps({"base_url": f"{url}/v2"}) + "\n")
+        sys.stdout.flush()
+        return
+    where = f"in {options.state}" if options.state else "in memory"
+    sys.stdout.write(
+        f"KSeF sandbox   {url}/v2   (state {where}; for tests, no legal effect)\n"
+        f"Management     {url}/sandbox\n"
+        f"Point a client at it: use {url}/v2 wherever it has https://api-test.ksef.mf.gov.pl/v2\n"
+        "Ctrl-C stops it.\n"
+    )
+    sys.stdout.flush()
+    if not _is_loopback(options.host):
+        sys.stderr.write(
+            f"Warning: listening on {options.host}, so others on the network can reach it. It protects nothing.\n"
+        )
+        sys.stderr.flush()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _list_switches(*, as_json: bool) -> None:
+    if as_json:
+        rows = [
+            {
+                "name": info.name,
+                "type": info.kind,
+                "default": info.default,
+                "alternatives": list(info.alternatives),
+                "meaning": info.meaning,
+                "source": f"facts.md §{info.section}",
+            }
+            for info in registry()
+        ]
+        sys.stdout.write(json.dumps(rows, ensure_ascii=False) + "\n")
+        return
+    for info in registry():
+        default = str(info.default).lower() if info.kind == "bool" else str(info.default)
+        others = f", or {', '.join(info.alternatives)}" if info.alternatives else ""
+        sys.stdout.write(f"{info.name}\n    {info.meaning}\n    {default}{others}   (facts.md §{info.section})\n")
+
+
+def _fail(sentence: str) -> NoReturn:
+    sys.stderr.write(f"ksef-sandbox: {sentence}\n")
+    raise SystemExit(EXIT_USAGE)

@@ -1,0 +1,209 @@
+"""The management face under /sandbox: clock, request log, switches, limits, reset, CA (never reachable through /v2).
+It is for tests and people; nothing here belongs to KSeF.
+"""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from starlette.exceptions import HTTPException
+
+from ksef_sandbox import enrollments, limits, testdata
+from ksef_sandbox.answers import empty_answer, json_answer
+from ksef_sandbox.certificates import CertificateState, state_of
+from ksef_sandbox.identity import Identity, IdentityType
+from ksef_sandbox.requestlog import LoggedRequest
+from ksef_sandbox.state import World
+from ksef_sandbox.switches import SwitchError, registry
+from ksef_sandbox.wire import JsonValue, json_bytes, timestamp
+
+PREFIX = "/sandbox"
+_FARTHEST = timedelta(days=365 * 50)
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClockInput(Input):
+    """One of the two: seconds to advance by, or the moment that becomes the present."""
+
+    advance_seconds: Annotated[float, Field(ge=-_FARTHEST.total_seconds(), le=_FARTHEST.total_seconds())] | None = None
+    now: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def one_of_two(self) -> "ClockInput":
+        if (self.advance_seconds is None) == (self.now is None):
+            raise ValueError("give either advance_seconds or now")
+        return self
+
+
+class LimitsInput(Input):
+    """Maxima of a subject; what is left out stays as it is."""
+
+    type: IdentityType
+    value: str
+    enrollment: Annotated[int, Field(ge=0)] | None = None
+    certificate: Annotated[int, Field(ge=0)] | None = None
+
+
+SwitchesInput = dict[str, StrictBool | StrictInt | StrictStr]
+
+
+def install(app: FastAPI, world: World) -> None:
+    """Add the management routes and the form of their errors."""
+    router = APIRouter(prefix=PREFIX)
+    _clock_routes(router, world)
+    _log_routes(router, world)
+    _switch_routes(router, world)
+    _subject_routes(router, world)
+    _information_routes(router, world)
+    app.include_router(router)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def _clock_routes(router: APIRouter, world: World) -> None:
+    @router.get("/clock")
+    async def read() -> Response:
+        return json_answer({"now": timestamp(world.clock.now())})
+
+    @router.post("/clock")
+    async def move(body: ClockInput) -> Response:
+        move_clock(world, body.now or world.clock.now() + timedelta(seconds=body.advance_seconds or 0))
+        return json_answer({"now": timestamp(world.clock.now())})
+
+
+def move_clock(world: World, moment: datetime) -> None:
+    """Make a moment the present; safe over a restart."""
+    world.clock.set(moment)
+    world.save_settings()
+    world.commit()
+
+
+def _log_routes(router: APIRouter, world: World) -> None:
+    @router.get("/requests")
+    async def read(method: str | None = None, path: str | None = None) -> Response:
+        entries: list[JsonValue] = [_logged(entry) for entry in world.log.find(method, path)]
+        return json_answer({"count": len(entries), "requests": entries})
+
+    @router.delete("/requests")
+    async def clear() -> Response:
+        world.log.clear()
+        return empty_answer(204)
+
+
+def _logged(entry: LoggedRequest) -> JsonValue:
+    return {
+        "number": entry.number,
+        "at": timestamp(entry.at),
+        "method": entry.method,
+        "path": entry.path,
+        "route": entry.route,
+        "status": entry.status,
+        "code": entry.code,
+        "clientIp": entry.client_ip,
+        "context": {"type": entry.context.type.value, "value": entry.context.value} if entry.context else None,
+        "identity": {"type": entry.identity.type.value, "value": entry.identity.value} if entry.identity else None,
+    }
+
+
+def _switch_routes(router: APIRouter, world: World) -> None:
+    @router.get("/switches")
+    async def read() -> Response:
+        return json_answer(_switches(world))
+
+    @router.patch("/switches")
+    async def change(body: SwitchesInput) -> Response:
+        try:
+            world.switches.set_all(body)
+        except SwitchError as error:
+            return _problem(400, str(error))
+        return json_answer(_switches(world))
+
+
+def _switches(world: World) -> JsonValue:
+    values = world.switches.as_dict()
+    return {
+        info.name: {
+            "value": values[info.name],
+            "default": info.default,
+            "alternatives": list(info.alternatives),
+            "meaning": info.meaning,
+            "source": f"facts.md §{info.section}",
+        }
+        for info in registry()
+    }
+
+
+def _subject_routes(router: APIRouter, world: World) -> None:
+    @router.put("/limits")
+    async def set_limits(body: LimitsInput) -> Response:
+        identity = Identity(body.type, body.value)
+        testdata.set_limits(world, identity, enrollment=body.enrollment, certificate=body.certificate)
+        now = world.clock.now()
+        enrollments.process_due(world, now)
+        found = limits.certificate_limits(world, identity, now)
+        world.commit()
+        return json_answer(
+            {
+                "enrollment": {"remaining": found.enrollment.remaining, "limit": found.enrollment.limit},
+                "certificate": {"remaining": found.certificate.remaining, "limit": found.certificate.limit},
+            }
+        )
+
+    @router.post("/reset")
+    async def reset() -> Response:
+        world.reset()
+        return empty_answer(204)
+
+
+def _information_routes(router: APIRouter, world: World) -> None:
+    @router.get("/info")
+    async def info(request: Request) -> Response:
+        base = str(request.base_url)
+        return json_answer(
+            {
+                "name": "ksef-sandbox",
+                "api": "2.7.0",
+                "base_url": f"{base}v2",
+                "management_url": f"{base}sandbox",
+                "now": timestamp(world.clock.now()),
+                "seed": world.seed,
+                "sign_ins": len(world.sign_ins),
+                "enrollments": len(world.enrollments),
+                "certificates": len(world.certificates),
+            }
+        )
+
+    @router.get("/ca.pem")
+    async def authority() -> Response:
+        return Response(world.ca.certificate_pem(), media_type="application/x-pem-file")
+
+    @router.get("/ca.crl")
+    async def revoked() -> Response:
+        now = world.clock.now()
+        found = [c for c in world.certificates if state_of(c, now) is CertificateState.REVOKED]
+        return Response(world.ca.revocation_list(now, found), media_type="application/pkix-crl")
+
+
+def _problem(status: int, detail: str, kind: Literal["Bad Request", "HTTP error"] = "Bad Request") -> Response:
+    body = json_bytes({"title": kind, "status": status, "detail": detail})
+    return Response(body, status, media_type="application/problem+json")
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    sentences = [f"{'.'.join(map(str, item['loc'][1:])) or 'body'}: {item['msg']}" for item in error.errors()]
+    return _problem(400, "; ".join(sentences))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    response = _problem(error.status_code, f"{error.detail}: {request.method} {request.url.path}", "HTTP error")
+    response.headers.update(error.headers or {})
+    return response
