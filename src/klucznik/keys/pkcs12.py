@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12KeyAndCertificates, load_pkcs12
@@ -37,7 +39,9 @@ def _load(content: bytes, password: bytes | None) -> PKCS12KeyAndCertificates | 
     """The content, or the reason why there is none: errors of the library never leave this function."""
     for candidate in (password, None) if password else (None,):
         try:
-            return load_pkcs12(content, candidate)
+            # The library warns of BER, which older programs write and which it reads well.
+            with warnings.catch_warnings(action="ignore"):
+                return load_pkcs12(content, candidate)
         except UnsupportedAlgorithm:
             return "encryption_unsupported"
         except (ValueError, TypeError) as error:
