@@ -1,0 +1,23 @@
+"""A fresh sandbox for each test: seeded, without delays, in memory."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ksef_sandbox import Sandbox
+from tests.sandbox.driver import Driver
+
+NO_DELAYS = {"auth_delay_ms": 0, "enroll_delay_ms": 0, "revoke_delay_ms": 0, "perm_delay_ms": 0}
+
+
+@pytest.fixture
+def ksef() -> Iterator[Sandbox]:
+    with Sandbox(seed=1, switches=NO_DELAYS) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def driver(ksef: Sandbox) -> Iterator[Driver]:
+    driver = Driver(ksef)
+    with driver.http:
+        yield driver
