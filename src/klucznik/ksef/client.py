@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import httpx
 
@@ -23,6 +23,7 @@ from klucznik.ksef.calls import Care, call
 from klucznik.ksef.session import Session
 from klucznik.ksef.transport import Transport
 
+Value = TypeVar("Value")
 DocumentSigner = Callable[[bytes], bytes | Awaitable[bytes]]
 
 # KSeF takes 1 to 3 s; a qualified certificate waits for its issuer's revocation service, "as long as it needs" (§2.5).
@@ -101,11 +102,7 @@ class KsefClient:
             SignInRefused: the document, its signature or its certificate is not accepted (facts.md §2.6).
         """
         request = call("POST", "/auth/xades-signature", Care.ONCE, content=xml, content_type="application/xml")
-        try:
-            return await self._transport.ask(request, wire.pending_sign_in)
-        except KsefRefused as error:
-            refused = _refused(error)
-        raise refused
+        return await _signing_in(self._transport.ask(request, wire.pending_sign_in))
 
     async def finish_sign_in(self, pending: PendingSignIn, context: Context) -> Session:
         """Wait until KSeF has processed the document, and take the tokens.
@@ -116,28 +113,21 @@ class KsefClient:
             KsefUnavailable: ``sign_in_still_pending`` when KSeF is not done after two minutes: call again with the
                 same ``pending``, its token lives 45 minutes.
         """
-        try:
-            await self._processed(pending)
-            tokens = await self._transport.ask(
-                call("POST", "/auth/token/redeem", Care.SPENDS),
-                wire.token_pair,
-                token=pending.authentication_token,
-            )
-            return Session(self._transport, context, tokens)
-        except SignInRefused:
-            raise
-        except KsefRefused as error:
-            refused = _refused(error)
-        raise refused
+        await self.processed(pending)
+        request = call("POST", "/auth/token/redeem", Care.SPENDS)
+        tokens = await _signing_in(self._transport.ask(request, wire.token_pair, token=pending.authentication_token))
+        return Session(self._transport, context, tokens)
 
-    async def _processed(self, pending: PendingSignIn) -> None:
+    async def processed(self, pending: PendingSignIn) -> None:
+        """Wait until KSeF has let the signer in. Without taking the tokens this proves a credential and opens nothing.
+
+        Raises:
+            SignInRefused, KsefUnavailable: as `finish_sign_in`.
+        """
+        request = call("GET", "/auth/{referenceNumber}", referenceNumber=pending.reference_number)
         waited, pause = 0.0, FIRST_POLL_S
         while True:
-            status = await self._transport.ask(
-                call("GET", "/auth/{referenceNumber}", referenceNumber=pending.reference_number),
-                wire.status,
-                token=pending.authentication_token,
-            )
+            status = await _signing_in(self._transport.ask(request, wire.status, token=pending.authentication_token))
             if status.done:
                 return
             if status.failed:
@@ -147,6 +137,15 @@ class KsefClient:
             await self._clock.sleep(pause)
             waited += pause
             pause = min(pause * 2, LONGEST_POLL_S)
+
+
+async def _signing_in(answer: Awaitable[Value]) -> Value:
+    """A refusal on the way in is a refused sign-in."""
+    try:
+        return await answer
+    except KsefRefused as error:
+        refused = _refused(error)
+    raise refused
 
 
 def _refused(error: KsefRefused) -> SignInRefused:

@@ -150,6 +150,13 @@ async def test_a_signed_document_is_sent_once_and_losing_the_answer_costs_nothin
     assert ksef.count(SUBMIT) == 1
 
 
+async def test_a_credential_can_be_proved_without_taking_the_tokens() -> None:
+    ksef = signed_in_answers(**{STATUS: [PENDING, DONE]})
+    async with client(ksef) as connection:
+        await connection.processed(await connection.submit_signed(b"<x/>"))
+    assert ksef.count(REDEEM) == 0
+
+
 async def test_asking_for_the_status_survives_a_hiccup() -> None:
     ksef = signed_in_answers(**{STATUS: [answer({}, 502), httpx.ReadError("x"), DONE]})
     async with client(ksef) as connection:

@@ -30,6 +30,7 @@ from klucznik.domain.certificates import CertificateType, RevocationReason
 from klucznik.domain.environments import Endpoint, Environment
 from klucznik.errors import AnswerLost, KsefError, KsefRefused, KsefUnavailable
 from klucznik.ksef.answers import Token, TokenPair
+from klucznik.ksef.failures import Progress, of_exception
 from klucznik.ksef.session import Session
 from klucznik.ksef.transport import Transport
 
@@ -310,6 +311,22 @@ async def test_without_a_tls_handshake_nothing_has_left(behaviour: Behaviour, ca
     assert not isinstance(caught.value, AnswerLost)
     assert (caught.value.reason, caught.value.data["cause"]) == ("ksef_unreachable", cause)
     assert len(connections) == 1
+
+
+async def test_the_pool_tells_whether_a_request_has_left() -> None:
+    """The names of httpcore's events, which decide what a time-out of the whole means."""
+    async with peer(closes_without_a_word) as (endpoint, _), httpx.AsyncClient(trust_env=False) as http:
+        sent = Progress()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get(endpoint.api, extensions={"trace": sent})
+    unsent = Progress()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get(endpoint.api, extensions={"trace": unsent})
+    assert (Progress().never_left, sent.never_left, unsent.never_left) == (False, False, True)
+    timed_out = TimeoutError()
+    assert of_exception(timed_out, unsent).left is False
+    assert of_exception(timed_out, sent).left is of_exception(timed_out, Progress()).left is True
 
 
 @asynccontextmanager
