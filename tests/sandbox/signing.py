@@ -13,6 +13,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 from lxml import etree
@@ -156,17 +157,18 @@ def make_credential_for(
     name: x509.Name,
     *,
     key: PrivateKey | None = None,
+    public_key: CertificatePublicKeyTypes | None = None,
     not_before: datetime | None = None,
     not_after: datetime | None = None,
 ) -> TestCredential:
-    """The same for a subject built by hand (multi-valued RDNs, odd string types)."""
+    """The same for a subject built by hand (multi-valued RDNs, odd string types) or for a foreign public key."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     start = not_before or datetime.now(UTC) - timedelta(days=1)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
-        .public_key(key.public_key())
+        .public_key(public_key or key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(not_after or start + timedelta(days=731))
@@ -203,9 +205,10 @@ def auth_token_request(
 
 
 def canonical(node: etree._Element, method: str = EXCLUSIVE) -> bytes:
-    """Canonical XML of a subtree in its namespace context, without comments."""
+    """Canonical XML of a subtree in its namespace context."""
     alone = etree.fromstring(etree.tostring(node, with_tail=False)) if node.getparent() is not None else node
-    return etree.tostring(alone, method="c14n", exclusive=method.startswith(EXCLUSIVE), with_comments=False)
+    comments = method.endswith("WithComments")
+    return etree.tostring(alone, method="c14n", exclusive=method.startswith(EXCLUSIVE), with_comments=comments)
 
 
 def digest_of(name: str, data: bytes) -> str:
@@ -248,10 +251,11 @@ def sign(
     document = etree.fromstring(xml)
     named = signing_certificate_of or credential
     certificates = _certificates(key_info or [credential.certificate])
+    method = _method(credential.private_key, signature_hash, pss) if signature_method is None else signature_method
     signature = etree.fromstring(
         f'<ds:Signature xmlns:ds="{DS_NS}" Id="Signature"><ds:SignedInfo>'
         f'<ds:CanonicalizationMethod Algorithm="{c14n}"/>'
-        f'<ds:SignatureMethod Algorithm="{signature_method or _method(credential.private_key, signature_hash, pss)}"/>'
+        f'<ds:SignatureMethod Algorithm="{method}"/>'
         f"{_document_reference(form, digest, reference_c14n, removal, document_uri)}"
         f"{_reference('#SignedProperties', digest, c14n, properties_type)}"
         f"{_reference('#KeyInfo', digest, c14n, None) if sign_key_info else ''}{extra_reference}"
@@ -260,11 +264,9 @@ def sign(
         f"<ds:Object>{_qualifying_properties(named.certificate, digest, signing_certificate, issuer_name, target)}"
         f"</ds:Object>{extra_object}</ds:Signature>"
     )
-    root, data = _compose(document, signature, form, reference_c14n)
-    if document_bytes is not None:
-        data = document_bytes(root)
+    root, covered = _compose(document, signature, form, reference_c14n or INCLUSIVE)
     shape(signature)
-    _fill_digests(signature, digest, data, c14n)
+    _fill_digests(signature, digest, (document_bytes or covered)(root), c14n)
     signed_info = _ds(signature, "SignedInfo")
     value = _sign_value(credential.private_key, canonical(signed_info, c14n), signature_hash, pss, der_value)
     _ds(signature, "SignatureValue").text = base64.b64encode(value).decode()
@@ -272,21 +274,20 @@ def sign(
 
 
 def _compose(
-    document: etree._Element, signature: etree._Element, form: Form, reference_c14n: str | None
-) -> tuple[etree._Element, bytes]:
-    """Put document and signature together; returns the root and the bytes the document's digest covers."""
-    method = reference_c14n or INCLUSIVE
+    document: etree._Element, signature: etree._Element, form: Form, method: str
+) -> tuple[etree._Element, Callable[[etree._Element], bytes]]:
+    """Put document and signature together; returns the root and what the document's digest covers in it."""
     if form == "enveloped":
-        data = canonical(document, method)
+        unsigned = etree.fromstring(etree.tostring(document))
         document.append(signature)
-        return document, data
+        return document, lambda _: canonical(unsigned, method)
     holder = etree.SubElement(signature, f"{{{DS_NS}}}Object", Id="Document")
     if form == "enveloping":
         holder.append(document)
-        return signature, canonical(holder, method)
+        return signature, lambda _: canonical(holder, method)
     data = etree.tostring(document)
     holder.text = base64.b64encode(data).decode()
-    return signature, data
+    return signature, lambda _: data
 
 
 def _fill_digests(signature: etree._Element, digest: str, document: bytes, c14n: str) -> None:
