@@ -16,7 +16,9 @@ def official_file(name: str) -> Path:
     path = DIRECTORY / name
     if path.is_file():
         return path
-    sentence = f"the official file {name} is not in ../shared/ksef beside the repository, so nothing was checked with it"
+    sentence = (
+        f"the official file {name} is not in ../shared/ksef beside the repository, so nothing was checked with it"
+    )
     if os.environ.get("CI"):
         pytest.fail(sentence)
     pytest.skip(sentence)

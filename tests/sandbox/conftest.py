@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.sandbox.driver import Driver
 
 from ksef_sandbox import Sandbox
-from tests.sandbox.driver import Driver
 
 NO_DELAYS = {"auth_delay_ms": 0, "enroll_delay_ms": 0, "revoke_delay_ms": 0, "perm_delay_ms": 0}
 

@@ -11,10 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-from ksef_sandbox import Sandbox
 from tests.sandbox import spec
 from tests.sandbox.signing import PrivateKey, TestCredential, auth_token_request, sign
+
+from ksef_sandbox import Sandbox
 
 XML = {"Content-Type": "application/xml"}
 DATA_OIDS = {

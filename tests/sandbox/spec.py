@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 from jsonschema import Draft202012Validator, FormatChecker
-
 from tests.official import SPECIFICATION, official_file
 
 # What HTTP itself refuses is not in the specification (facts.md §1.3); the sandbox answers it as a problem.
@@ -113,4 +112,3 @@ _PROBLEM = {
         "traceId": {"type": "string"},
     },
 }
-
