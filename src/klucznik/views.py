@@ -1,4 +1,7 @@
-"""Outcomes as plain data with stable names, for ``--json`` and the API. Moments are ISO 8601 in UTC; words are extra."""
+"""Outcomes as plain data with stable names, for ``--json`` and the API.
+
+Moments are ISO 8601 in UTC; words for people stand beside the data, never instead of it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from klucznik.domain.limits import Allowance, Limits
 from klucznik.domain.preflight import Refusal
 from klucznik.domain.remedies import Remedy
 from klucznik.domain.renewal_window import Estimate
-from klucznik.messages.refusal import cause_text, reason_text, remedy_text
 from klucznik.messages.catalogue import Words
+from klucznik.messages.refusal import cause_text, reason_text, remedy_text
 from klucznik.services.certificates import SubjectCertificates
 from klucznik.services.export import Exported
 from klucznik.services.issue import AlreadyHeld, Issued
@@ -194,9 +197,7 @@ def revoked(value: Revoked) -> Json:
 def exported(files: list[Exported]) -> Json:
     return {
         "outcome": "exported",
-        "certificates": [
-            {**certificate(one.certificate), "files": [str(file) for file in one.files]} for one in files
-        ],
+        "certificates": [{**certificate(one.certificate), "files": [str(file) for file in one.files]} for one in files],
     }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +18,7 @@ from klucznik.cli.usage import classes_for
 from klucznik.domain.environments import Environment
 from klucznik.messages import Words
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[..., Any]] = {
     "limits": commands.limits,
     "issue": commands.issue,
     "certificates": commands.certificates,
@@ -34,7 +35,11 @@ def build(words: Words) -> typer.Typer:
     """The application, speaking the language of this run."""
     group, command = classes_for(words)
     application = typer.Typer(
-        cls=group, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", help=words.say("help.klucznik")
+        cls=group,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        help=words.say("help.klucznik"),
     )
 
     @application.callback()

@@ -14,12 +14,12 @@ import typer
 from klucznik.cli.exit_codes import Exit
 from klucznik.cli.language import help_for
 from klucznik.cli.options import (
+    P12,
     AsJson,
     Cert,
     Key,
     MaybeNip,
     Nip,
-    P12,
     PasswordEnv,
     credential_from,
     parsed,

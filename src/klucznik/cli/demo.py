@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import typer
 
@@ -24,6 +24,9 @@ from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject, SubjectType
 from klucznik.domain.preflight import Refusal
 from klucznik.errors import KlucznikError
+
+if TYPE_CHECKING:
+    from klucznik.views import Json
 
 # Invented, with valid checksums: a firm, its owner, and a second person who has used up the requests.
 _FIRM = "5265877635"
@@ -44,8 +47,6 @@ class LocalKsef(Protocol):
 
 
 def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
-    from klucznik import views
-
     settings: Settings = ctx.obj
     words = settings.words
     output = Output(words, as_json=as_json)
@@ -65,13 +66,19 @@ def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
         wasted = len(ksef.requests(method="POST", path="/certificates/enrollments")) - filed
     finally:
         ksef.close()
-    summary: views.Json = {"outcome": "demo", "issued": first, "refused": second, "requests_filed": filed, "wasted": wasted}
+    summary: Json = {
+        "outcome": "demo",
+        "issued": first,
+        "refused": second,
+        "requests_filed": filed,
+        "wasted": wasted,
+    }
     seconds = f"{time.monotonic() - began:.1f}"
     output.result(summary, words.say("demo.done", filed=filed, wasted=wasted, seconds=seconds, home=home))
     return Exit.DONE
 
 
-async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Output) -> object:
+async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Output) -> Json:
     from klucznik import views
     from klucznik.cli import pictures
     from klucznik.cli.progress import Teller

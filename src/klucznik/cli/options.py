@@ -68,9 +68,7 @@ def credential_from(
     """
     if cert is None and key is None and p12 is None:
         return None
-    return with_password(
-        lambda password: _load(cert, key, p12, password), password_from(password_env), ask=ask
-    )
+    return with_password(lambda password: _load(cert, key, p12, password), password_from(password_env), ask=ask)
 
 
 def with_password(load: Callable[[bytes | None], T], password: bytes | None, *, ask: str) -> T:

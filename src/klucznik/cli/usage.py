@@ -51,7 +51,7 @@ def invoke(application: typer.Typer, arguments: Sequence[str], words: Words, out
     except click.UsageError as error:
         output.say_problem(_text(error, words), Exit.BAD_INPUT, reason="usage", data={"command": _command(error)})
         return Exit.BAD_INPUT
-    except click.Abort:
+    except typer.Abort:
         raise KeyboardInterrupt from None
     return status if isinstance(status, int) else Exit.DONE
 
@@ -68,7 +68,9 @@ def _text(error: click.UsageError, words: Words) -> ErrorText:
     if isinstance(error, click.BadOptionUsage):
         return ErrorText(words.say("usage.no_value", name=error.option_name), now)
     if "No such command" in error.message:
-        return ErrorText(words.say("usage.no_such_command", said=error.message.partition("'")[2].partition("'")[0]), now)
+        return ErrorText(
+            words.say("usage.no_such_command", said=error.message.partition("'")[2].partition("'")[0]), now
+        )
     return ErrorText(words.say("usage.other", said=error.message), now)
 
 

@@ -47,6 +47,21 @@ def csr_matches(der: bytes, data: EnrollmentData, private_key: PrivateKey) -> bo
     )
 
 
+def data_in(der: bytes) -> EnrollmentData:
+    """What a request of ours names: the enrollment data it was built from."""
+    found = names.read_name(x509.load_der_x509_csr(der))
+    return EnrollmentData(
+        common_name=found.get(names.COMMON_NAME),
+        country_name=found.get(names.COUNTRY_NAME),
+        given_name=found.get(names.GIVEN_NAME),
+        surname=found.get(names.SURNAME),
+        serial_number=found.get(names.SERIAL_NUMBER),
+        unique_identifier=found.get(names.UNIQUE_IDENTIFIER),
+        organization_name=found.get(names.ORGANIZATION_NAME),
+        organization_identifier=found.get(names.ORGANIZATION_IDENTIFIER),
+    )
+
+
 def _attributes(data: EnrollmentData) -> list[tuple[ObjectIdentifier, str]]:
     """In the order of the certificates that KSeF issues; KSeF itself accepts any order."""
     every = (

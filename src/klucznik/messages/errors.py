@@ -21,7 +21,9 @@ def error_text(error: KlucznikError, words: Words) -> ErrorText:
     if isinstance(error, KsefRefused) and error.code is not None:
         return _ksef_text(error, words)
     key = f"error.{error.reason}"
-    return ErrorText(words.say(key if words.has(key) else "error.other", reason=error.reason, **error.data), _now(key, error, words))
+    return ErrorText(
+        words.say(key if words.has(key) else "error.other", reason=error.reason, **error.data), _now(key, error, words)
+    )
 
 
 def _ksef_text(error: KsefRefused, words: Words) -> ErrorText:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
+
 from klucznik.domain.certificates import CertificateRecord, CertificateStatus, HeldCertificate
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.services.installation import Installation
@@ -77,9 +79,9 @@ async def _learn_revocations(
     if not news:
         return
     now = installation.clock.now()
-    await installation.database.write(
-        lambda connection: [
+
+    def commit(connection: Connection) -> None:
+        for serial_number in news:
             certificates.mark_revoked(connection, installation.environment, serial_number, now=now)
-            for serial_number in news
-        ]
-    )
+
+    await installation.database.write(commit)

@@ -19,8 +19,8 @@ from klucznik.domain.limits import Limits
 from klucznik.domain.preflight import Refusal
 from klucznik.errors import KsefError, KsefRefused
 from klucznik.services.installation import Installation
-from klucznik.services.proof import Proof
 from klucznik.services.progress import Listener, unheard
+from klucznik.services.proof import Proof
 from klucznik.services.road import LEASE_LASTS, Road
 from klucznik.services.sign_in import SignedIn, sign_in, signer_for
 from klucznik.storage import certificates, issuances, leases
@@ -88,7 +88,9 @@ async def issue(
     try:
         lease = await _take_lease(installation, signer.subject)
         try:
-            return await _issue(installation, signed_in, lease, key_type, another_pair, listener)
+            return await _issue(
+                installation, signed_in, lease, key_type=key_type, another_pair=another_pair, listener=listener
+            )
         finally:
             await installation.database.write(
                 lambda connection: leases.give_back(connection, lease, now=installation.clock.now())
@@ -101,6 +103,7 @@ async def _issue(
     installation: Installation,
     signed_in: SignedIn,
     lease: leases.Lease,
+    *,
     key_type: KeyType,
     another_pair: bool,
     listener: Listener,
@@ -118,9 +121,7 @@ async def _issue(
     return await _outcome(installation, signed_in.context, ended, road)
 
 
-async def _outcome(
-    installation: Installation, context: Context, ended: Issuance, road: Road
-) -> Outcome:
+async def _outcome(installation: Installation, context: Context, ended: Issuance, road: Road) -> Outcome:
     rows = await installation.database.read(lambda connection: issuances.enrollments_of(connection, ended.id))
     if ended.state is IssuanceState.DONE and ended.limits_before and ended.limits_after:
         held = await installation.database.read(lambda connection: _certificates_of(connection, ended, rows))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from cryptography import x509
 
@@ -14,9 +15,10 @@ from klucznik.domain.certificates import CertificateType, HeldCertificate, Origi
 from klucznik.domain.identifiers import Context
 from klucznik.domain.issuance import Enrollment, Issuance
 from klucznik.errors import VerificationFailed
+from klucznik.keys.csr import data_in
 from klucznik.ksef.answers import RetrievedCertificate
 from klucznik.ksef.auth_request import auth_token_request
-from klucznik.ksef.kod2 import sign_link, verify_link
+from klucznik.ksef.kod2 import VerifyingKey, sign_link, verify_link
 from klucznik.ksef.profile import check_issued
 from klucznik.ksef.xades import sign_document
 from klucznik.services.installation import Installation
@@ -49,7 +51,15 @@ def check_profile(
     Raises:
         VerificationFailed: another public key, type, subject, serial number or validity than asked for.
     """
-    facts = check_issued(given, csr=enrollment.csr, expected_type=enrollment.type, now=now)
+    facts = check_issued(
+        given.der,
+        type=enrollment.type,
+        serial_number=given.serial_number,
+        public_key=x509.load_der_x509_csr(enrollment.csr).public_key(),
+        data=data_in(enrollment.csr),
+        environment=issuance.environment,
+        now=now,
+    )
     return HeldCertificate(
         environment=issuance.environment,
         serial_number=given.serial_number,
@@ -88,7 +98,6 @@ async def _log_in(installation: Installation, context: Context, held: HeldCertif
     certificate, key = x509.load_der_x509_certificate(held.der), await unsealed(installation, held.key_id)
     signer = signer_with_key(certificate, key, held.subject, installation.clock)
     challenge = await installation.ksef.challenge()
-    # A KSeF certificate carries its owner's identity, so it signs in by its subject where it names one.
     document = auth_token_request(challenge.value, context, signer.identifier_type)
     signed = sign_document(document, certificate, key, now=installation.clock.now())
     pending = await installation.ksef.submit_signed(signed)
@@ -105,5 +114,5 @@ async def _sign_kod2(installation: Installation, context: Context, held: HeldCer
         invoice=_SPECIMEN,
         private_key=await unsealed(installation, held.key_id),
     )
-    verify_link(link, x509.load_der_x509_certificate(held.der).public_key(), invoice=_SPECIMEN)
+    verify_link(link, cast("VerifyingKey", x509.load_der_x509_certificate(held.der).public_key()), invoice=_SPECIMEN)
     return Proof(held.serial_number, link=link)

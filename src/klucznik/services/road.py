@@ -29,7 +29,15 @@ from klucznik.domain.issuance import (
 from klucznik.domain.limits import Limits
 from klucznik.domain.preflight import Finding, Refusal, preflight
 from klucznik.domain.sealed import KeyBinding, SealedKey
-from klucznik.errors import AnswerLost, KsefRefused, KsefUnavailable, RateLimited, SignatureNeeded, SignInRefused, VerificationFailed
+from klucznik.errors import (
+    AnswerLost,
+    KsefRefused,
+    KsefUnavailable,
+    RateLimited,
+    SignatureNeeded,
+    SignInRefused,
+    VerificationFailed,
+)
 from klucznik.keys.csr import build_csr
 from klucznik.keys.generate import generate_key
 from klucznik.services import proof, reconcile, refusals
@@ -161,9 +169,7 @@ class Road:
         sending = await self._commit(
             lambda connection: issuances.save_enrollment(
                 connection,
-                replace(
-                    enrollment, sent_at=self._now, remaining_before=limits.enrollment.remaining - self._sent_since
-                ),
+                replace(enrollment, sent_at=self._now, remaining_before=limits.enrollment.remaining - self._sent_since),
                 EnrollmentState.SENDING,
                 now=self._now,
             )
@@ -173,9 +179,7 @@ class Road:
 
     async def _post(self, enrollment: Enrollment) -> None:
         try:
-            ticket = await self.signed_in.session.enroll(
-                name=enrollment.name, type=enrollment.type, csr=enrollment.csr
-            )
+            ticket = await self.signed_in.session.enroll(name=enrollment.name, type=enrollment.type, csr=enrollment.csr)
         except AnswerLost:
             self._limits = None
             await self._move(enrollment, EnrollmentState.UNKNOWN)
@@ -210,9 +214,7 @@ class Road:
         )
         if all(row.state is EnrollmentState.UNSENT for row in rows):
             return await self._refuse(issuance, limits, findings, needed=len(unsent))
-        self.refusal = await refusals.explain(
-            self.installation, self.signed_in, limits, findings, needed=len(unsent)
-        )
+        self.refusal = await refusals.explain(self.installation, self.signed_in, limits, findings, needed=len(unsent))
         return issuance
 
     async def _fresh_limits(self) -> Limits:
@@ -262,9 +264,8 @@ class Road:
         return issuance
 
     async def _still_pending(self, enrollment: Enrollment) -> bool:
-        assert enrollment.reference_number is not None
         try:
-            status = await self.signed_in.session.enrollment_status(enrollment.reference_number)
+            status = await self.signed_in.session.enrollment_status(enrollment.reference_number or "")
         except KsefRefused as error:
             if error.status == 410 or error.code == 25005:
                 # The status is kept for 30 days only (facts.md §1.5); the certificate is found by its name.
@@ -278,8 +279,8 @@ class Road:
             await self._move(issued, EnrollmentState.ISSUED)
             self.listener(Progress(Stage.ISSUED, type=enrollment.type))
         else:
-            error = KsefRefused(code=status.code, text=status.text, details=status.details)
-            await self._reject(enrollment, error)
+            refused = KsefRefused(code=status.code, text=status.text, details=status.details)
+            await self._reject(enrollment, refused)
         return False
 
     async def _retrieve(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
@@ -304,12 +305,12 @@ class Road:
         return issuance
 
     async def _verify(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
-        """A real login with the one, a signed and verified KOD II link with the other; the limits are read beside it."""
+        """A real login with the one, a signed and verified KOD II link with the other; the limits beside them."""
         self.listener(Progress(Stage.VERIFYING))
         try:
-            limits, *proofs = await asyncio.gather(
+            limits, proofs = await asyncio.gather(
                 self.signed_in.session.limits(),
-                *(proof.prove(self.installation, issuance, enrollment) for enrollment in those),
+                asyncio.gather(*(proof.prove(self.installation, issuance, enrollment) for enrollment in those)),
             )
         except SignInRefused as error:
             raise VerificationFailed(

@@ -22,7 +22,11 @@ def load_data_keys(connection: Connection) -> list[WrappedDataKey]:
 def add_data_key(connection: Connection, key: WrappedDataKey, *, now: datetime) -> None:
     connection.execute(
         insert(data_keys).values(
-            id=key.data_key_id, master_key_id=key.master_key_id, nonce=key.nonce, ciphertext=key.ciphertext, created_at=now
+            id=key.data_key_id,
+            master_key_id=key.master_key_id,
+            nonce=key.nonce,
+            ciphertext=key.ciphertext,
+            created_at=now,
         )
     )
 
