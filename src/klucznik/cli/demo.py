@@ -57,13 +57,15 @@ def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
         output.done(words.say("demo.sandbox", url=ksef.base_url))
         ksef.link_person(nip=_FIRM, pesel=_OWNER)
         ksef.link_person(nip=_SECOND_FIRM, pesel=_SECOND_OWNER)
-        ksef.set_limits("Pesel", _SECOND_OWNER, enrollment=1, certificate=6)
+        ksef.set_limits("Pesel", _SECOND_OWNER, enrollment=3, certificate=6)
         output.note(words.say("demo.first", nip=_FIRM), sign="\n1", style="bold")
         first = asyncio.run(_issue(ksef, home, _FIRM, _OWNER, output))
         filed = len(ksef.requests(method="POST", path="/certificates/enrollments"))
+        asyncio.run(_issue(ksef, home / "other-program", _SECOND_FIRM, _SECOND_OWNER, None))
+        before = len(ksef.requests(method="POST", path="/certificates/enrollments"))
         output.note(words.say("demo.second", nip=_SECOND_FIRM), sign="\n2", style="bold")
         second = asyncio.run(_issue(ksef, home, _SECOND_FIRM, _SECOND_OWNER, output))
-        wasted = len(ksef.requests(method="POST", path="/certificates/enrollments")) - filed
+        wasted = len(ksef.requests(method="POST", path="/certificates/enrollments")) - before
     finally:
         ksef.close()
     summary: Json = {
@@ -78,26 +80,32 @@ def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
     return Exit.DONE
 
 
-async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Output) -> Json:
+async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Output | None) -> Json:
+    """Issue for one person; silently (`output` None) for what another program is supposed to have done."""
     from klucznik import views
     from klucznik.cli import pictures
     from klucznik.cli.progress import Teller
     from klucznik.keys.credential import load_credential
     from klucznik.keys.test_credential import write_test_credential
     from klucznik.services.installation import Installation
-    from klucznik.services.issue import Issued, issue
+    from klucznik.services.issue import AlreadyHeld, issue
+    from klucznik.services.progress import unheard
 
-    words, now = output.words, datetime.now(UTC)
+    now = datetime.now(UTC)
     files = write_test_credential(home / f"pesel-{pesel}", Subject(SubjectType.PESEL, pesel), now=now)
     credential = load_credential(cert=files.certificate_file, key=files.key_file, password=None, now=now)
     async with await Installation.open(home, environment=Environment.SANDBOX, ksef_url=ksef.base_url) as klucznik:
-        outcome = await issue(klucznik, Context.of_nip(nip), credential, listener=Teller(output))
-    if isinstance(outcome, Issued):
-        output.picture(pictures.issued(outcome, home, words))
-        return views.issued(outcome)
-    assert isinstance(outcome, Refusal)
-    output.picture(pictures.refusal(outcome, words))
-    return views.refusal(outcome, words)
+        listener = unheard if output is None else Teller(output)
+        outcome = await issue(klucznik, Context.of_nip(nip), credential, listener=listener)
+    if output is None:
+        return None
+    if isinstance(outcome, Refusal):
+        output.picture(pictures.refusal(outcome, output.words))
+        return views.refusal(outcome, output.words)
+    if isinstance(outcome, AlreadyHeld):
+        return views.already_held(outcome)
+    output.picture(pictures.issued(outcome, home, output.words))
+    return views.issued(outcome)
 
 
 def _start_local_ksef() -> LocalKsef:

@@ -76,7 +76,7 @@ def with_password(load: Callable[[bytes | None], T], password: bytes | None, *, 
     try:
         return load(password)
     except CredentialError as error:
-        if error.reason != "key_password_needed" or not sys.stdin.isatty():
+        if error.reason != "password_needed" or not sys.stdin.isatty():
             raise
     return load(typer.prompt(ask, hide_input=True, err=True).encode())
 

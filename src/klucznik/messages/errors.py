@@ -20,10 +20,11 @@ def error_text(error: KlucznikError, words: Words) -> ErrorText:
     """The words for any error of Klucznik."""
     if isinstance(error, KsefRefused) and error.code is not None:
         return _ksef_text(error, words)
-    key = f"error.{error.reason}"
-    return ErrorText(
-        words.say(key if words.has(key) else "error.other", reason=error.reason, **error.data), _now(key, error, words)
-    )
+    key, data = f"error.{error.reason}", dict(error.data)
+    if data.get("looks_like"):
+        data["looks_like"] = words.say(f"looks_like.{data['looks_like']}")
+    what = words.say(key if words.has(key) else "error.other", reason=error.reason, **data)
+    return ErrorText(what, _now(key, error, words))
 
 
 def _ksef_text(error: KsefRefused, words: Words) -> ErrorText:

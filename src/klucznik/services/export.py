@@ -56,7 +56,8 @@ async def export(
     names: list[tuple[HeldCertificate, list[str]]] = []
     for held in chosen:
         certificate, key = x509.load_der_x509_certificate(held.der), await unsealed(installation, held.key_id)
-        stem = f"{held.subject.value[:16]}-{held.type.value.lower()}-{held.serial_number}"
+        # No PESEL in a file name: names of files travel further than their contents.
+        stem = f"ksef-{held.type.value.lower()}-{held.serial_number}"
         made = make(stem, certificate, key, password)
         contents |= made
         names.append((held, list(made)))

@@ -10,9 +10,11 @@ from cryptography import x509
 
 from klucznik.clock import Clock
 from klucznik.domain.certificates import CertificateType, HeldCertificate
+from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject, SubjectType
-from klucznik.errors import InputError, StorageError
+from klucznik.errors import CredentialError, InputError, StorageError
 from klucznik.keys.generate import PrivateKey
+from klucznik.keys.ksef_certificate import inspect_ksef_certificate
 from klucznik.ksef.auth_request import SubjectIdentifierType
 from klucznik.ksef.session import Session
 from klucznik.ksef.xades import sign_document
@@ -63,6 +65,7 @@ async def signer_for(installation: Installation, context: Context, credential: C
         InputError: ``no_credential``: none was given and the vault holds none for this context.
     """
     if credential is not None:
+        check_environment(credential, installation.environment)
         subject = credential.holder.signs_in_as
         return signer_with_key(credential.certificate, credential.private_key, subject, installation.clock)
     held = await installation.database.read(
@@ -73,6 +76,24 @@ async def signer_for(installation: Installation, context: Context, credential: C
         if certificate.type is CertificateType.AUTHENTICATION and certificate.usable(now):
             return await signer_from_vault(installation, certificate)
     raise InputError("no_credential", nip=context.value, environment=installation.environment.value)
+
+
+def check_environment(credential: Credential, environment: Environment) -> None:
+    """Refuse here what KSeF would refuse with a bare 21115.
+
+    Raises:
+        CredentialError: ``certificate_of_other_environment``, ``self_signed_not_accepted``.
+    """
+    certificate, file = credential.certificate, credential.certificate_file
+    if certificate.issuer == certificate.subject and not environment.accepts_self_signed:
+        raise CredentialError("self_signed_not_accepted", file=file, environment=environment.value)
+    home = inspect_ksef_certificate(certificate).environment
+    # DEMO may sign with production's name (facts.md §3.2): only KSeF can tell these two apart.
+    alike = {Environment.DEMO, Environment.PRODUCTION}
+    if home is not None and home is not environment and not {home, environment} <= alike:
+        raise CredentialError(
+            "certificate_of_other_environment", file=file, environment=environment.value, other=home.value
+        )
 
 
 async def signer_from_vault(installation: Installation, certificate: HeldCertificate) -> Signer:
