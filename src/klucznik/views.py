@@ -67,6 +67,7 @@ def refusal(value: Refusal, words: Words) -> Json:
         "subject": subject(value.subject),
         "limits": limits(value.limits),
         "needed": value.needed,
+        "requests_filed": value.filed,
         "reasons": [
             {
                 "code": finding.code.value,

@@ -58,6 +58,7 @@ def _left(allowance: Allowance, words: Words) -> Text:
 def refusal(value: Refusal, words: Words) -> RenderableType:
     parts: list[RenderableType] = [
         Text(words.say("refusal.meaning")),
+        Text(words.count("refusal.filed", value.filed) if value.filed else words.say("refusal.nothing_spent")),
         Text(),
         Text(reach_text(value.subject, words), style="bold"),
         Text(),

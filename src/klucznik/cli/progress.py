@@ -5,7 +5,7 @@ from __future__ import annotations
 from klucznik.cli.output import Output
 from klucznik.services.progress import Progress, Stage
 
-_WAITS = frozenset({Stage.SIGNING_IN, Stage.WAITING_FOR_KSEF, Stage.VERIFYING, Stage.PACED})
+_WAITS = frozenset({Stage.SIGNING_IN, Stage.WAITING_FOR_KSEF, Stage.VERIFYING, Stage.PACED, Stage.SUBJECT_BUSY})
 
 
 class Teller:

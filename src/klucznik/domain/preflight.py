@@ -39,7 +39,12 @@ class LikelyCause:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A generation that did not start. Nothing was sent to KSeF, nothing was spent."""
+    """A generation that did not start, or that stopped when the limits shrank under it.
+
+    Attributes:
+        filed: requests of this very issuance that had been filed before; 0 unless the limits shrank half-way. What
+            was filed is finished and kept, so that later only the other half is needed.
+    """
 
     subject: Subject
     limits: Limits
@@ -47,6 +52,7 @@ class Refusal:
     reasons: tuple[Finding, ...]
     causes: tuple[LikelyCause, ...]
     remedies: tuple[Remedy, ...]
+    filed: int = 0
 
 
 def _requests_suffice(limits: Limits, needed: int) -> Finding | None:

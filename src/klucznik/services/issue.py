@@ -17,9 +17,9 @@ from klucznik.domain.issuance import Enrollment, Issuance, IssuanceState
 from klucznik.domain.keytype import KeyType
 from klucznik.domain.limits import Limits
 from klucznik.domain.preflight import Refusal
-from klucznik.errors import KsefError, KsefRefused
+from klucznik.errors import KsefError, KsefRefused, SubjectBusy
 from klucznik.services.installation import Installation
-from klucznik.services.progress import Listener, unheard
+from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.proof import Proof
 from klucznik.services.road import LEASE_LASTS, Road
 from klucznik.services.sign_in import SignedIn, sign_in, signer_for
@@ -27,6 +27,9 @@ from klucznik.storage import certificates, issuances, leases
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
+
+
+_BUSY_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ async def issue(
     Raises:
         KsefRefused: KSeF rejected a sign-in or a request.
         KsefUnavailable: KSeF does not answer; calling again goes on where it stopped.
-        SubjectBusy: another issuance of the same subject is running.
+        SubjectBusy: another issuance of the same subject is running and does not end within two minutes.
     """
     signer = await signer_for(installation, context, credential)
     if not another_pair and not await _unfinished(installation, signer.subject):
@@ -86,7 +89,7 @@ async def issue(
             return AlreadyHeld(signer.subject, context, pair)
     signed_in = await sign_in(installation, context, signer, listener=listener)
     try:
-        lease = await _take_lease(installation, signer.subject)
+        lease = await _take_lease(installation, signer.subject, listener)
         try:
             return await _issue(
                 installation, signed_in, lease, key_type=key_type, another_pair=another_pair, listener=listener
@@ -170,17 +173,33 @@ async def _held_pair(installation: Installation, subject: Subject) -> tuple[Held
     return tuple(newest[kind] for kind in PAIR if kind in newest)
 
 
-async def _take_lease(installation: Installation, subject: Subject) -> leases.Lease:
-    return await installation.database.write(
-        lambda connection: leases.take(
+async def _take_lease(installation: Installation, subject: Subject, listener: Listener) -> leases.Lease:
+    """The subject's lease. Whoever holds it is waited for, as long as a lease of a dead process may last."""
+    clock = installation.clock
+    until = clock.now() + LEASE_LASTS
+
+    def take(connection: Connection) -> leases.Lease:
+        return leases.take(
             connection,
             installation.environment,
             subject,
             owner=installation.owner,
-            now=installation.clock.now(),
+            now=clock.now(),
             lasts=LEASE_LASTS,
         )
-    )
+
+    told = False
+    while True:
+        try:
+            return await installation.database.write(take)
+        except SubjectBusy as busy:
+            if clock.now() >= until:
+                raise
+            if not told:
+                seconds = (busy.until - clock.now()).total_seconds()
+                listener(Progress(Stage.SUBJECT_BUSY, seconds=seconds))
+                told = True
+        await clock.sleep(_BUSY_PAUSE_S)
 
 
 async def _plan(

@@ -14,6 +14,7 @@ from klucznik.domain.limits import Limits
 class Stage(StrEnum):
     SIGNING_IN = "signing_in"
     SIGNED_IN = "signed_in"
+    SUBJECT_BUSY = "subject_busy"
     LIMITS_READ = "limits_read"
     KEYS_COMMITTED = "keys_committed"
     REQUEST_FILED = "request_filed"

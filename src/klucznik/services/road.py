@@ -214,7 +214,8 @@ class Road:
         )
         if all(row.state is EnrollmentState.UNSENT for row in rows):
             return await self._refuse(issuance, limits, findings, needed=len(unsent))
-        self.refusal = await refusals.explain(self.installation, self.signed_in, limits, findings, needed=len(unsent))
+        refusal = await refusals.explain(self.installation, self.signed_in, limits, findings, needed=len(unsent))
+        self.refusal = replace(refusal, filed=len(rows) - len(unsent))
         return issuance
 
     async def _fresh_limits(self) -> Limits:
