@@ -21,6 +21,7 @@ from klucznik.cli.options import (
     MaybeNip,
     Nip,
     PasswordEnv,
+    confirmed,
     credential_from,
     parsed,
     password_from,
@@ -153,7 +154,7 @@ def revoke(
             return True
         for line in pictures.revocation_warnings(record, words):
             output.note(line, sign="!", style="yellow")
-        return not as_json and typer.confirm(words.say("ask.revoke"), err=True)
+        return not as_json and confirmed(words.say("ask.revoke"), words)
 
     done = _with_installation(
         settings,

@@ -17,6 +17,7 @@ from klucznik.errors import CredentialError, InputError
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
+    from klucznik.messages import Words
 
 T = TypeVar("T")
 
@@ -79,6 +80,14 @@ def with_password(load: Callable[[bytes | None], T], password: bytes | None, *, 
         if error.reason != "password_needed" or not sys.stdin.isatty():
             raise
     return load(typer.prompt(ask, hide_input=True, err=True).encode())
+
+
+def confirmed(question: str, words: Words) -> bool:
+    """A yes from a person; silence, or nobody there, is a no."""
+    if not sys.stdin.isatty():
+        return False
+    answer: str = typer.prompt(f"{question} {words.say('ask.yes_or_no')}", default="", show_default=False, err=True)
+    return answer.strip().lower() in words.say("ask.yes_words").split()
 
 
 def _load(cert: Path | None, key: Path | None, p12: Path | None, password: bytes | None) -> Credential:

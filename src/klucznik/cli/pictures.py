@@ -128,14 +128,14 @@ def _validity(valid_from: datetime, valid_to: datetime, words: Words) -> str:
 def vault(held: list[HeldCertificate], words: Words, *, now: datetime) -> RenderableType:
     if not held:
         return Text(words.say("certificates.none_in_vault"))
-    table = _table(words, "type", "serial", "subject", "validity", "state")
+    table = _table(words, "serial", "type", "until", "state", "subject")
     for one in held:
         table.add_row(
-            words.say(f"type.{one.type.value}"),
             one.serial_number,
-            subject_text(one.subject, words),
-            _validity(one.valid_from, one.valid_to, words),
+            words.say(f"type.short.{one.type.value}"),
+            words.date(one.valid_to),
             _state_in_vault(one, words, now),
+            subject_text(one.subject, words),
         )
     return table
 
@@ -152,17 +152,17 @@ def listed(value: SubjectCertificates, words: Words) -> RenderableType:
     heading = Text(reach_text(value.subject, words))
     if not value.certificates:
         return Group(heading, Text(words.say("certificates.none_in_ksef")))
-    table = _table(words, "type", "serial", "name", "validity", "state", "key")
+    table = _table(words, "serial", "type", "until", "state", "key", "name")
     for one in value.certificates:
         record = one.record
         style = "green" if record.status is CertificateStatus.ACTIVE else "red"
         table.add_row(
-            words.say(f"type.{record.type.value}"),
             record.serial_number,
-            record.name,
-            _validity(record.valid_from, record.valid_to, words),
+            words.say(f"type.short.{record.type.value}"),
+            words.date(record.valid_to),
             Text(words.say(f"status.{record.status.value}"), style=style),
             words.say("certificates.key_here" if one.held else "certificates.key_elsewhere"),
+            record.name,
         )
     return Group(heading, table)
 
@@ -170,7 +170,7 @@ def listed(value: SubjectCertificates, words: Words) -> RenderableType:
 def _table(words: Words, *columns: str) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(words.say(f"column.{column}"), no_wrap=column in ("serial", "state"))
+        table.add_column(words.say(f"column.{column}"), no_wrap=column != "name")
     return table
 
 
