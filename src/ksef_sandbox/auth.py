@@ -5,7 +5,7 @@ How a sign-in begins is `sign_in.py`; the form of tokens is `access_tokens.py`.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ksef_sandbox import access_tokens, rights
+from ksef_sandbox import access_tokens, ksef_tokens, rights
 from ksef_sandbox.access_tokens import IssuedToken, TokenKind
 from ksef_sandbox.errors import BadRequest, Gone
 from ksef_sandbox.records import SignIn, Status
@@ -70,6 +70,8 @@ def redeem(world: World, reference: str, now: datetime) -> TokenPair:
         raise BadRequest(21308)
     if status.code != 200:
         raise BadRequest(21301, f"Status uwierzytelniania ({status.code}) nie pozwala na pobranie tokenów.")
+    if ksef_tokens.is_revoked(world, session.token_reference, now):
+        raise BadRequest(21301, "Token KSeF został unieważniony.")
     if session.redeemed_at is not None:
         raise BadRequest(21301, f"Tokeny dla operacji uwierzytelniania {reference} zostały już pobrane.")
     lifetime = world.switches.token_ttl_refresh_s
@@ -85,7 +87,7 @@ def refresh(world: World, reference: str, now: datetime) -> IssuedToken:
     if rights.is_deceased(world, session.identity, now):
         raise BadRequest(21308)
     code = status_of(session, now).code
-    if code == 200 and not rights.permissions(world, session.identity, session.context, now):
+    if code == 200 and not rights.session_permissions(world, session, now):
         code = 415  # whoever has lost every right could not sign in again either
     if code != 200:
         raise BadRequest(21301, f"Status uwierzytelniania ({code}) nie pozwala na odświeżenie tokenu dostępowego.")
@@ -94,7 +96,7 @@ def refresh(world: World, reference: str, now: datetime) -> IssuedToken:
 
 
 def _access_token(world: World, session: SignIn, now: datetime) -> IssuedToken:
-    permissions = rights.permissions(world, session.identity, session.context, now)
+    permissions = rights.session_permissions(world, session, now)
     lifetime = world.switches.token_ttl_access_s
     return access_tokens.issue(
         world.token_key, TokenKind.ACCESS, session, now, lifetime_s=lifetime, permissions=permissions

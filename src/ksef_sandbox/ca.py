@@ -104,6 +104,23 @@ class CertificateAuthority:
         )
         return builder.sign(self._key, hashes.SHA512())
 
+    def issue_for_encryption(self, key: CertificateIssuerPublicKeyTypes, usage: str, serial: str) -> x509.Certificate:
+        """Sign the certificate of a key under which clients encrypt; as long-lived as the authority itself."""
+        name = x509.Name([*list(self.certificate.subject)[:-1], x509.NameAttribute(NameOID.COMMON_NAME, usage)])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self.certificate.subject)
+            .public_key(key)
+            .serial_number(int(serial, 16))
+            .not_valid_before(self.certificate.not_valid_before_utc)
+            .not_valid_after(self.certificate.not_valid_after_utc)
+            .add_extension(self._authority_key, critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage("key_encipherment"), critical=True)
+        )
+        return builder.sign(self._key, hashes.SHA512())
+
     def has_signed(self, certificate: x509.Certificate) -> bool:
         """Whether this authority's key made the signature on a certificate."""
         try:

@@ -187,19 +187,17 @@ class DeclaredSubject:
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredGrant:
-    """Test data: one permission given to an identity in a context."""
-
+class BlockedContext:
     context: ContextIdentifier
-    identity: Identity
-    permission: str
-    description: str
-    effective_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class BlockedContext:
-    context: ContextIdentifier
+class EncryptionKey:
+    """A key pair under which clients encrypt for this KSeF; `usage` as in PublicKeyCertificateUsage."""
+
+    usage: str
+    key_pem: str
+    der: str  # certificate, Base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +209,7 @@ class Settings:
     token_key: str
     clock_offset_us: int
     generation: int
+    encryption_keys: tuple[EncryptionKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +223,3 @@ class AttachmentConsent:
 def identity_key(identity: Identity | ContextIdentifier) -> str:
     """The one-line key of an identity or a context, e.g. `Nip:5265877635`."""
     return f"{identity.type}:{identity.value}"
-
-
-def declared_grant_key(grant: DeclaredGrant) -> str:
-    return f"{identity_key(grant.context)} {identity_key(grant.identity)} {grant.permission}"

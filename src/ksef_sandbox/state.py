@@ -9,6 +9,7 @@ from heapq import heapify
 from pathlib import Path
 from typing import TypeVar
 
+from ksef_sandbox import permission_records as p
 from ksef_sandbox import records as r
 from ksef_sandbox.ca import CertificateAuthority
 from ksef_sandbox.clock import Clock
@@ -60,14 +61,21 @@ class World:
         self.persons = table("person", r.Person, lambda p: p.nip)
         self.persons_by_pesel = self.persons.index(lambda p: p.pesel)
         self.subjects = table("subject", r.DeclaredSubject, lambda s: s.nip)
-        self.declared_grants = table("declared_grant", r.DeclaredGrant, r.declared_grant_key)
-        self.declared_grants_by_pair = self.declared_grants.index(lambda g: (g.context, g.identity))
+        self.grants = table("grant", p.Grant, lambda g: g.id)
+        self.grants_by_pair = self.grants.index(lambda g: (g.context, g.subject))
+        self.grants_by_subject = self.grants.index(lambda g: g.subject)
+        self.grants_by_context = self.grants.index(lambda g: g.context)
+        self.grants_by_origin = self.grants.index(lambda g: g.granted_in)
+        self.operations = table("permission_operation", p.PermissionOperation, lambda o: o.reference)
+        self.ksef_tokens = table("ksef_token", p.KsefToken, lambda t: t.reference)
+        self.ksef_tokens_by_context = self.ksef_tokens.index(lambda t: t.context)
         self.blocked_contexts = table("blocked_context", r.BlockedContext, lambda b: r.identity_key(b.context))
         self.attachments = table("attachment", r.AttachmentConsent, lambda a: a.nip)
 
     def _begin(self) -> None:
         """Read the file's own settings, or make new ones: CA, token key, clock, and how often it was opened."""
         kept = self._read_settings()
+        self.encryption_keys: tuple[r.EncryptionKey, ...] = kept.encryption_keys if kept else ()
         generation = 0 if kept is None else kept.generation + 1
         self.randomness = Randomness(self.seed, generation)
         if kept is None:
@@ -104,6 +112,7 @@ class World:
             token_key=base64.b64encode(self.token_key).decode(),
             clock_offset_us=self.clock.offset // timedelta(microseconds=1),
             generation=self._generation,
+            encryption_keys=self.encryption_keys,
         )
         self._store.put("settings", "settings", settings)
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ksef_sandbox.errors import BadRequest, InvalidInput
-from ksef_sandbox.identity import ContextIdentifier, ContextType, Identity, IdentityType
+from ksef_sandbox.identity import ContextIdentifier, ContextType, Identity
+from ksef_sandbox.permission_records import Grant, GrantKind
 from ksef_sandbox.records import (
     BlockedContext,
-    DeclaredGrant,
     DeclaredSubject,
     Person,
     SubjectLimits,
-    declared_grant_key,
     identity_key,
 )
 from ksef_sandbox.state import World
@@ -61,14 +60,12 @@ def add_person(world: World, person: NewPerson, now: datetime) -> None:
 
 
 def remove_person(world: World, nip: str) -> None:
-    """Remove the person of a NIP with everything granted in that context, and to both identifiers in it."""
-    person = world.persons.get(nip)
-    if person is None:
+    """Remove the person of a NIP and every permission in that company's context."""
+    if nip not in world.persons:
         return
     world.persons.delete(nip)
-    context = ContextIdentifier(ContextType.NIP, nip)
-    for identity in (Identity(IdentityType.NIP, nip), Identity(IdentityType.PESEL, person.pesel)):
-        revoke_grants(world, context, identity)
+    for found in world.grants.where(world.grants_by_context, ContextIdentifier(ContextType.NIP, nip)):
+        world.grants.delete(found.id)
 
 
 def add_subject(world: World, subject: DeclaredSubject) -> None:
@@ -79,16 +76,29 @@ def add_subject(world: World, subject: DeclaredSubject) -> None:
 
 
 def grant(world: World, context: ContextIdentifier, identity: Identity, permission: NewGrant, now: datetime) -> None:
-    """Give one permission; giving it again changes nothing."""
-    new = DeclaredGrant(context, identity, permission.name, permission.description, _effective(world, now))
-    if declared_grant_key(new) not in world.declared_grants:
-        world.declared_grants.put(new)
+    """Give one permission as if it came from a paper form; giving it again changes nothing."""
+    given = world.grants.where(world.grants_by_pair, (context, identity))
+    if any(old.author is None and old.permission == permission.name and old.ended_at is None for old in given):
+        return
+    world.grants.put(
+        Grant(
+            id=world.randomness.uuid(),
+            kind=GrantKind.PERSON,
+            granted_in=context,
+            context=context,
+            subject=identity,
+            permission=permission.name,
+            author=None,
+            description=permission.description,
+            started_at=_effective(world, now),
+        )
+    )
 
 
 def revoke_grants(world: World, context: ContextIdentifier, identity: Identity) -> None:
-    """Take every permission of the pair."""
-    for found in world.declared_grants.where(world.declared_grants_by_pair, (context, identity)):
-        world.declared_grants.delete(declared_grant_key(found))
+    """Take every permission of the pair, also those granted by the API."""
+    for found in world.grants.where(world.grants_by_pair, (context, identity)):
+        world.grants.delete(found.id)
 
 
 def block(world: World, context: ContextIdentifier) -> None:
