@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ksef_sandbox import der
 from ksef_sandbox.errors import BadRequest
@@ -21,9 +21,20 @@ CsrKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 _RSA_ENCRYPTION, _EC_PUBLIC_KEY = "1.2.840.113549.1.1.1", "1.2.840.10045.2.1"
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
-_ECDSA = {f"1.2.840.10045.4.{n}" for n in ("1", "3.2", "3.3", "3.4")}  # with SHA-1, 256, 384, 512
-_RSA_PKCS1 = {f"1.2.840.113549.1.1.{n}" for n in ("5", "11", "12", "13")}  # with SHA-1, 256, 384, 512
-_HASHES = {"sha1", "sha256", "sha384", "sha512"}
+_SHA1, _SHA256, _SHA384, _SHA512 = hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512()  # noqa: S303
+_ECDSA: dict[str, hashes.HashAlgorithm] = {
+    "1.2.840.10045.4.1": _SHA1,
+    "1.2.840.10045.4.3.2": _SHA256,
+    "1.2.840.10045.4.3.3": _SHA384,
+    "1.2.840.10045.4.3.4": _SHA512,
+}
+_RSA_PKCS1: dict[str, hashes.HashAlgorithm] = {
+    "1.2.840.113549.1.1.5": _SHA1,
+    "1.2.840.113549.1.1.11": _SHA256,
+    "1.2.840.113549.1.1.12": _SHA384,
+    "1.2.840.113549.1.1.13": _SHA512,
+}
+_HASHES = {algorithm.name for algorithm in _ECDSA.values()}
 _PRINTABLE = re.compile(rb"[A-Za-z0-9 '()+,\-./:=?]*")
 _STRING_ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 
@@ -55,7 +66,7 @@ def check(text: str, holder: Holder) -> CheckedCsr:
         csr = x509.load_der_x509_csr(data)
     except ValueError as error:
         raise BadRequest(25004) from error
-    signature_valid = _signature_state(csr)
+    signature_valid = _signature_state(csr, raw)
     if signature_valid is False:
         raise BadRequest(25004)
     public_key = _check_key(csr, raw)
@@ -121,12 +132,35 @@ def _attribute(item: der.Element) -> tuple[str, str]:
     return der.oid_text(oid.content), value.content.decode(_STRING_ENCODINGS[value.tag])
 
 
-def _signature_state(csr: x509.CertificateSigningRequest) -> bool | None:
-    """Whether the signature is true; None where the algorithm or its parameters cannot be understood."""
+def _signature_state(csr: x509.CertificateSigningRequest, raw: _RawCsr) -> bool | None:
+    """Whether the signature is true; None where the key, the algorithm or its parameters cannot be understood.
+
+    Verified with the key itself: the library's own check of a CSR refuses SHA-1, which KSeF takes.
+    """
     try:
-        return csr.is_signature_valid
-    except (UnsupportedAlgorithm, InvalidSignature, ValueError, TypeError):
+        key = csr.public_key()
+        signed, signature = csr.tbs_certrequest_bytes, csr.signature
+        if isinstance(key, ec.EllipticCurvePublicKey) and raw.signature_algorithm in _ECDSA:
+            key.verify(signature, signed, ec.ECDSA(_ECDSA[raw.signature_algorithm]))
+        elif isinstance(key, rsa.RSAPublicKey) and raw.signature_algorithm in _RSA_PKCS1:
+            key.verify(signature, signed, padding.PKCS1v15(), _RSA_PKCS1[raw.signature_algorithm])
+        elif isinstance(key, rsa.RSAPublicKey) and raw.signature_algorithm == _RSASSA_PSS:
+            return _pss_state(csr, key)
+        else:
+            return csr.is_signature_valid
+    except InvalidSignature:
+        return False
+    except (UnsupportedAlgorithm, ValueError, TypeError):
         return None
+    return True
+
+
+def _pss_state(csr: x509.CertificateSigningRequest, key: rsa.RSAPublicKey) -> bool | None:
+    scheme, algorithm = csr.signature_algorithm_parameters, csr.signature_hash_algorithm
+    if not isinstance(scheme, padding.PSS) or algorithm is None:
+        return None
+    key.verify(csr.signature, csr.tbs_certrequest_bytes, scheme, algorithm)
+    return True
 
 
 def _check_key(csr: x509.CertificateSigningRequest, raw: _RawCsr) -> CsrKey:
@@ -146,7 +180,7 @@ def _check_key(csr: x509.CertificateSigningRequest, raw: _RawCsr) -> CsrKey:
 
 
 def _check_algorithm(csr: x509.CertificateSigningRequest, raw: _RawCsr) -> None:
-    if raw.signature_algorithm in _ECDSA | _RSA_PKCS1:
+    if raw.signature_algorithm in _ECDSA or raw.signature_algorithm in _RSA_PKCS1:
         return
     if raw.signature_algorithm != _RSASSA_PSS or _hash_name(csr) not in _HASHES:
         raise BadRequest(25011)

@@ -78,7 +78,9 @@ class Session:
         return self._request("GET", path, **options)
 
     def post(self, path: str, json: object = None, **options: Any) -> httpx.Response:
-        return self._request("POST", path, **({"json": json} if json is not None else {}), **options)
+        if json is not None:
+            options["json"] = json
+        return self._request("POST", path, **options)
 
     def put(self, path: str, json: object, **options: Any) -> httpx.Response:
         return self._request("PUT", path, json=json, **options)
@@ -86,7 +88,9 @@ class Session:
     def delete(self, path: str, **options: Any) -> httpx.Response:
         return self._request("DELETE", path, **options)
 
-    def _request(self, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any) -> Any:
+    def _request(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any
+    ) -> httpx.Response:
         return self.http.request(method, path, headers=self.bearer | (headers or {}), **options)
 
     def limits(self) -> tuple[int, int]:
