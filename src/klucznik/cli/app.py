@@ -25,7 +25,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "revoke": commands.revoke,
     "export": commands.export,
     "import": commands.import_,
-    "test-credential": commands.test_credential,
+    "test-credential": commands.make_test_credential,
     "demo": demo,
     "version": commands.version,
 }

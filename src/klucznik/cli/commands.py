@@ -227,7 +227,7 @@ def import_(
     output.result(views.imported(held), pictures.imported(held, settings.words))
 
 
-def test_credential(
+def make_test_credential(
     ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help=help_for("out"))],
     nip: MaybeNip = None,

@@ -61,8 +61,8 @@ class Installation:
 
         Args:
             ksef_url: another address of the API, for a sandbox or a proxy.
-            master_key: the vault's master key in base64 (32 bytes); without it the file ``vault.key`` in `home` is used,
-                and made where there is neither a key nor anything sealed with one.
+            master_key: the vault's master key in base64 (32 bytes). Without it the file ``vault.key`` in `home` is
+                used, and made where there is neither a key nor anything sealed with one.
 
         Raises:
             InputError: the address or the master key cannot be used.

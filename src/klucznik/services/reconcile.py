@@ -14,10 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from klucznik.domain.issuance import Enrollment
+from klucznik.domain.renewal_window import REQUEST_WINDOW
 from klucznik.errors import KsefUnavailable, VerificationFailed
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, Progress, Stage
 from klucznik.services.sign_in import SignedIn
+from klucznik.storage import issuances
 
 # A request that its sender gave up may still be on its way through KSeF's gateways. Before this much time has passed
 # since the POST, an unchanged counter proves nothing.
@@ -25,6 +27,7 @@ SETTLES = timedelta(seconds=90)
 # How long an arrived request is waited for before a person is told to come back later.
 PATIENCE = timedelta(minutes=10)
 _PAUSE_S = 10.0
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ async def investigate(
         found = await _by_name(signed_in, enrollment)
         if found is not None:
             return found
-        if await _never_arrived(signed_in, enrollment, clock.now()):
+        if await _never_arrived(installation, signed_in, enrollment, clock.now()):
             return Verdict(None)
         if clock.now() >= until:
             raise KsefUnavailable("enrollment_undecided", name=enrollment.name)
@@ -77,14 +80,31 @@ async def _by_name(signed_in: SignedIn, enrollment: Enrollment) -> Verdict | Non
     return None
 
 
-async def _never_arrived(signed_in: SignedIn, enrollment: Enrollment, now: datetime) -> bool:
-    """The counter has not moved although there was time enough. A request that has a reference number did arrive."""
-    if enrollment.reference_number is not None or enrollment.sent_at is None or enrollment.remaining_before is None:
-        return False
-    if now - enrollment.sent_at < SETTLES:
+async def _never_arrived(
+    installation: Installation, signed_in: SignedIn, enrollment: Enrollment, now: datetime
+) -> bool:
+    """The counter stands exactly where it stood, there was time enough, and no older request can have come back.
+
+    A request that has a reference number did arrive. A counter that has grown, or that an expiring request may have
+    pushed back up (rolling window, facts.md §4.4), proves nothing: then it stays unknown, which wastes nothing.
+    """
+    sent_at, before = enrollment.sent_at, enrollment.remaining_before
+    if enrollment.reference_number is not None or sent_at is None or before is None or now - sent_at < SETTLES:
         return False
     limits = await signed_in.session.limits()
-    return limits.enrollment.remaining >= enrollment.remaining_before
+    if limits.enrollment.remaining != before:
+        return False
+    return not await _came_back_since(installation, signed_in, sent_at, now)
+
+
+async def _came_back_since(installation: Installation, signed_in: SignedIn, since: datetime, now: datetime) -> bool:
+    """Whether a request we know of may have left the 30-day window meanwhile and so hidden ours in the counter."""
+    first, last = since - REQUEST_WINDOW - _CLOCKS_DIFFER, now - REQUEST_WINDOW + _CLOCKS_DIFFER
+    times = [record.requested_at async for record in signed_in.session.certificates()]
+    times += await installation.database.read(
+        lambda connection: issuances.requests_since(connection, installation.environment, signed_in.subject, first)
+    )
+    return any(first <= moment <= last for moment in times)
 
 
 def _public_key(holder: x509.Certificate | x509.CertificateSigningRequest) -> bytes:

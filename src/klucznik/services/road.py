@@ -59,6 +59,8 @@ _SLOWEST_POLL_S = 60.0
 _POLL_GROWTH = 1.7
 _POLL_PATIENCE = timedelta(minutes=10)
 _LONGEST_PAUSE_S = 100
+# Between the commit of the intent and the POST lies nothing but a function call; more time means a frozen process.
+_SENT_AT_ONCE = timedelta(seconds=10)
 
 
 @dataclass
@@ -178,6 +180,12 @@ class Road:
         return issuance
 
     async def _post(self, enrollment: Enrollment) -> None:
+        if enrollment.sent_at is None or self._now - enrollment.sent_at > _SENT_AT_ONCE:
+            # This process was frozen after the commit. Somebody else may have taken the subject over since, so it asks
+            # first: this commit fails where the lease has moved on.
+            await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+            self._limits = None
+            return
         try:
             ticket = await self.signed_in.session.enroll(name=enrollment.name, type=enrollment.type, csr=enrollment.csr)
         except AnswerLost:
