@@ -100,6 +100,11 @@ def _serve(options: argparse.Namespace, switches: Switches) -> int:
 
 
 def _announce(options: argparse.Namespace, url: str) -> None:
+    if not _is_loopback(options.host):
+        sys.stderr.write(
+            f"Warning: listening on {options.host}, so others on the network can reach it. It protects nothing.\n"
+        )
+        sys.stderr.flush()
     if options.json:
         sys.stdout.write(json.dumps({"base_url": f"{url}/v2"}) + "\n")
         sys.stdout.flush()
@@ -112,11 +117,6 @@ def _announce(options: argparse.Namespace, url: str) -> None:
         "Ctrl-C stops it.\n"
     )
     sys.stdout.flush()
-    if not _is_loopback(options.host):
-        sys.stderr.write(
-            f"Warning: listening on {options.host}, so others on the network can reach it. It protects nothing.\n"
-        )
-        sys.stderr.flush()
 
 
 def _is_loopback(host: str) -> bool:

@@ -41,10 +41,17 @@ class Store:
         self.path = path
         self._adapters: dict[type[object], TypeAdapter[Any]] = {}
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
-            self._open()
-        except sqlite3.Error as error:
+            path.touch(mode=0o600, exist_ok=True)  # it holds the keys of the sandbox's CA and of its tokens
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.2)
+        except (OSError, sqlite3.Error) as error:
             raise StoreError(f"The state file {path} cannot be used: {error}.") from error
+        try:
+            self._open()
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"The state file {path} cannot be used: {error}.") from error
+            raise
 
     def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")

@@ -18,6 +18,6 @@ def ksef() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def driver(ksef: Sandbox) -> Iterator[Driver]:
-    driver = Driver(ksef)
+    driver = Driver(ksef.base_url)
     with driver.http:
         yield driver

@@ -14,8 +14,6 @@ from cryptography.x509.oid import NameOID
 from tests.sandbox import spec
 from tests.sandbox.signing import PrivateKey, TestCredential, auth_token_request, sign
 
-from ksef_sandbox import Sandbox
-
 XML = {"Content-Type": "application/xml"}
 DATA_OIDS = {
     "commonName": NameOID.COMMON_NAME,
@@ -130,9 +128,8 @@ class Session:
 class Driver:
     """One client of one sandbox."""
 
-    def __init__(self, ksef: Sandbox) -> None:
-        self.ksef = ksef
-        self.http = CheckedClient(ksef.base_url)
+    def __init__(self, base_url: str) -> None:
+        self.http = CheckedClient(base_url)
 
     def challenge(self) -> str:
         return str(self.http.post("/auth/challenge").json()["challenge"])
