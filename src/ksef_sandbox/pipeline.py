@@ -4,7 +4,7 @@ Rules of KSeF are in handlers; what concerns all requests (rate limits, faults) 
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import Request, Response
@@ -93,7 +93,7 @@ class Pipeline:
     """Takes requests to handlers; `hooks` are asked in order."""
 
     world: World
-    hooks: list[Hook] = field(default_factory=list)
+    hooks: tuple[Hook, ...] = ()
 
     def endpoint(self, routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]]:
         """The endpoint of one path; none of `routes` means that the path is unknown."""
