@@ -65,7 +65,7 @@ _CHALLENGE: Final = re.compile(r"[0-9]{8}-CR-[A-F0-9]{10}-[A-F0-9]{10}-[A-F0-9]{
 _SUBJECT_IDENTIFIER_TYPES: Final = frozenset({"certificateSubject", "certificateFingerprint"})
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IP4: Final = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
-_IP_PATTERNS: Final = {
+IP_PATTERNS: Final = {
     "Ip4Address": re.compile(_IP4),
     "Ip4Range": re.compile(rf"{_IP4}-{_IP4}"),
     "Ip4Mask": re.compile(rf"{_IP4}/(?:[12]?[0-9]|3[0-2])"),
@@ -161,7 +161,7 @@ def _ip_policy(policy: etree._Element, version: str) -> IpPolicy:
         _unexpected(children[0], policy)
     entries = _children(allowed)
     found: dict[str, tuple[str, ...]] = {}
-    for name, pattern in _IP_PATTERNS.items():
+    for name, pattern in IP_PATTERNS.items():
         values: list[str] = []
         while entries and _local(entries[0], allowed) == name and len(values) < _MAX_IP_ENTRIES:
             values.append(_ip_value(entries.pop(0), pattern, version))

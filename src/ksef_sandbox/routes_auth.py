@@ -2,16 +2,11 @@
 It reads requests and writes answers; the rules are in `sign_in.py` and `auth.py`.
 """
 
-import base64
-import binascii
-import json
-
 from fastapi import Response
 
-from ksef_sandbox import auth, bodies, sign_in
+from ksef_sandbox import auth, bodies, paging, sign_in
 from ksef_sandbox.access_tokens import IssuedToken, TokenKind
 from ksef_sandbox.answers import empty_answer, json_answer, status_value
-from ksef_sandbox.errors import BadRequest
 from ksef_sandbox.pipeline import PUBLIC, Call, Route
 from ksef_sandbox.records import SignIn, SignInMethod
 from ksef_sandbox.wire import JsonValue, optional_timestamp, timestamp
@@ -79,12 +74,10 @@ def _refresh(call: Call) -> Response:
 
 
 def _sessions(call: Call) -> Response:
-    size = bodies.query_integer(call.request, "pageSize", low=10, high=100, default=10)
     active = auth.active_sessions(call.world, call.session, call.now)
-    start = _continue_from(call.request.headers.get("x-continuation-token"))
-    page, rest = active[start : start + size], active[start + size :]
+    page, next_token = paging.continued_page(call, active)
     items: list[JsonValue] = [_session_item(call, session) for session in page]
-    continuation: dict[str, JsonValue] = {"continuationToken": _continuation(start + size)} if rest else {}
+    continuation: dict[str, JsonValue] = {"continuationToken": next_token} if next_token else {}
     return json_answer({**continuation, "items": items})
 
 
@@ -120,23 +113,6 @@ def _session(call: Call, session: SignIn) -> dict[str, JsonValue]:
 def _session_item(call: Call, session: SignIn) -> JsonValue:
     is_current = session.reference == call.session.reference
     return {"referenceNumber": session.reference, "isCurrent": is_current, **_session(call, session)}
-
-
-def _continuation(start: int) -> str:
-    return base64.b64encode(json.dumps({"skip": start}).encode()).decode()
-
-
-def _continue_from(token: str | None) -> int:
-    """Where the page begins; raises BadRequest 21418 for a token that was not made here."""
-    if not token:
-        return 0
-    try:
-        start = json.loads(base64.b64decode(token, validate=True))["skip"]
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise BadRequest(21418) from error
-    if not isinstance(start, int) or start < 0:
-        raise BadRequest(21418)
-    return start
 
 
 _AUTHENTICATION = frozenset({TokenKind.AUTHENTICATION})

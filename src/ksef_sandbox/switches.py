@@ -37,7 +37,9 @@ class Switches:
     auth_delay_ms: int = _switch(500, "milliseconds a sign-in stays at status 100", "2.7")
     enroll_delay_ms: int = _switch(2000, "milliseconds a certificate request stays at status 100", "3.7")
     revoke_delay_ms: int = _switch(2000, "milliseconds a certificate stays Blocked before it is Revoked", "3.10")
-    perm_delay_ms: int = _switch(1000, "milliseconds a permission operation stays at status 100", "5.3")
+    perm_delay_ms: int = _switch(
+        1000, "milliseconds a permission operation stays at status 100, a KSeF token Pending or Revoking", "5.3"
+    )
     testdata_delay_ms: int = _switch(0, "milliseconds until persons and permissions of /testdata take effect", "7")
     xades_compliance: Literal["enforce", "warn", "off"] = _switch(
         "enforce", "what happens to a signature outside the accepted XAdES profiles", "2.4"
