@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 
 from ksef_sandbox import access_tokens
 from ksef_sandbox.access_tokens import ReadToken, TokenKind
@@ -115,6 +116,8 @@ class Pipeline:
                 response = await hook.after_commit(call, response)
         except KsefError as refusal:
             response = self._refusal(call, refusal)
+        except ClientDisconnect:
+            response = self._refusal(call, HttpProblem(400, "The client went away before its request was complete."))
         except Exception:
             logger.exception("unexpected error in %s %s", request.method, request.url.path)
             response = self._refusal(call, Unexpected())

@@ -1,8 +1,12 @@
 """The pipeline's hook points: before anything happens, after it is safe, and on every answer."""
 
+import socket
+
 import httpx
+import pytest
 from fastapi import Response
 
+from ksef_sandbox import Sandbox
 from ksef_sandbox.app import create_app
 from ksef_sandbox.errors import HttpProblem, TooManyRequests
 from ksef_sandbox.pipeline import Call, Hook
@@ -57,6 +61,20 @@ async def test_every_answer_passes_the_last_hook() -> None:
     response = await ask(World(seed=1), Marks(), path="/v2/nothing")
     assert (response.status_code, response.headers["X-Refused"]) == (404, HttpProblem.__name__)
     assert (await ask(World(seed=1), Marks())).headers["X-Refused"] == "NoneType"
+
+
+def test_a_client_that_goes_away_in_the_middle_changes_nothing_and_is_logged(
+    ksef: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = ksef.base_url.split("/")[2].split(":")
+    with socket.create_connection((host, int(port))) as client:
+        head = "POST /v2/auth/xades-signature HTTP/1.1\r\nHost: x\r\nContent-Type: application/xml\r\n"
+        client.sendall(f"{head}Content-Length: 100\r\n\r\n<half".encode())
+        client.shutdown(socket.SHUT_WR)
+        client.recv(1)
+    (entry,) = ksef.requests()
+    assert (entry.route, entry.status) == ("/auth/xades-signature", 400)
+    assert caplog.records == []
 
 
 async def test_a_fault_of_the_sandbox_is_a_500_in_ksefs_form() -> None:
