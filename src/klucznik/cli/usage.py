@@ -64,14 +64,17 @@ def _text(error: click.UsageError, words: Words) -> ErrorText:
     if isinstance(error, click.MissingParameter):
         return ErrorText(words.say("usage.missing", name=_parameter(error)), now)
     if isinstance(error, click.BadParameter):
-        return ErrorText(words.say("usage.bad_value", name=_parameter(error), said=error.message), now)
+        choices = getattr(error.param.type, "choices", ()) if error.param is not None else ()
+        known = ", ".join(str(getattr(choice, "value", choice)) for choice in choices)
+        key = "usage.bad_choice" if known else "usage.bad_value"
+        return ErrorText(words.say(key, name=_parameter(error), known=known), now)
     if isinstance(error, click.BadOptionUsage):
         return ErrorText(words.say("usage.no_value", name=error.option_name), now)
     if "No such command" in error.message:
         return ErrorText(
             words.say("usage.no_such_command", said=error.message.partition("'")[2].partition("'")[0]), now
         )
-    return ErrorText(words.say("usage.other", said=error.message), now)
+    return ErrorText(words.say("usage.other"), now)
 
 
 def _parameter(error: click.BadParameter) -> str:
