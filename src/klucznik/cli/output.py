@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -16,7 +17,9 @@ from rich.text import Text
 from klucznik.errors import KlucznikError
 from klucznik.messages import Words
 from klucznik.messages.errors import ErrorText, error_text
-from klucznik.views import Json
+
+if TYPE_CHECKING:
+    from klucznik.views import Json
 
 
 class Output:

@@ -64,7 +64,7 @@ def _text(error: click.UsageError, words: Words) -> ErrorText:
     if isinstance(error, click.MissingParameter):
         return ErrorText(words.say("usage.missing", name=_parameter(error)), now)
     if isinstance(error, click.BadParameter):
-        choices = getattr(error.param.type, "choices", ()) if error.param is not None else ()
+        choices = getattr(getattr(error.param, "type", None), "choices", ())
         known = ", ".join(str(getattr(choice, "value", choice)) for choice in choices)
         key = "usage.bad_choice" if known else "usage.bad_value"
         return ErrorText(words.say(key, name=_parameter(error), known=known), now)
