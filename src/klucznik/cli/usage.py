@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 import typer
 from typer import rich_utils
@@ -64,8 +65,7 @@ def _text(error: click.UsageError, words: Words) -> ErrorText:
     if isinstance(error, click.MissingParameter):
         return ErrorText(words.say("usage.missing", name=_parameter(error)), now)
     if isinstance(error, click.BadParameter):
-        choices = getattr(getattr(error.param, "type", None), "choices", ())
-        known = ", ".join(str(getattr(choice, "value", choice)) for choice in choices)
+        known = _choices(error)
         key = "usage.bad_choice" if known else "usage.bad_value"
         return ErrorText(words.say(key, name=_parameter(error), known=known), now)
     if isinstance(error, click.BadOptionUsage):
@@ -82,6 +82,14 @@ def _parameter(error: click.BadParameter) -> str:
         return error.param.opts[0]
     hint = error.param_hint
     return hint if isinstance(hint, str) else ", ".join(hint or ())
+
+
+def _choices(error: click.BadParameter) -> str:
+    """The values of an option that takes one of a few."""
+    annotation = getattr(getattr(error.param, "type_descriptor", None), "annotation", None)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ", ".join(str(choice.value) for choice in annotation)
+    return ""
 
 
 def _command(error: click.UsageError) -> str:
