@@ -105,6 +105,8 @@ _SENTENCES = {
     "greater_than_equal": "'{name}' must be greater than or equal to {ge}. You entered {entered}.",
     "less_than_equal": "'{name}' must be less than or equal to {le}. You entered {entered}.",
     "value_error": "{error}",
+    # raised by identifiers: a type and a value that must fit it
+    "unfit_value": "'{name}.value' is not in the correct format of '{kind}'.",
 }
 _OTHERWISE = "The JSON value could not be converted. Path: ${dot}{name}."
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from ksef_sandbox.auth_request import CONTEXT_PATTERNS
 from ksef_sandbox.bodies import Body, any_case
@@ -23,6 +24,10 @@ _PATTERNS = {
     "Pesel": re.compile(r"[0-9]{2}(?:0[1-9]|1[0-2]|2[1-9]|3[0-2]|4[1-9]|5[0-2]|6[1-9]|7[0-2]|8[1-9]|9[0-2])[0-9]{7}"),
     "Fingerprint": re.compile(r"[0-9A-F]{64}"),
 }
+
+
+def _unfit(kind: str) -> PydanticCustomError:
+    return PydanticCustomError("unfit_value", "unfit value", {"kind": str(kind)})
 
 
 class Choice(StrEnum):
@@ -79,7 +84,7 @@ class _Identifier(Body):
     @model_validator(mode="after")
     def _value_fits_type(self) -> Self:
         if not _PATTERNS[self.type].fullmatch(self.value):
-            raise ValueError(f"'value' is not in the correct format of '{self.type}'.")
+            raise _unfit(self.type)
         return self
 
     def identity(self) -> Identity:
@@ -120,7 +125,7 @@ class TargetIdentifier(Body):
     @model_validator(mode="after")
     def _value_fits_type(self) -> Self:
         if self.type is not TargetType.ALL_PARTNERS and not _PATTERNS[self.type].fullmatch(self.value or ""):
-            raise ValueError(f"'value' is not in the correct format of '{self.type}'.")
+            raise _unfit(self.type)
         return self
 
     def target(self) -> Target:
@@ -136,7 +141,7 @@ class AuthorIdentifier(Body):
     @model_validator(mode="after")
     def _value_fits_type(self) -> Self:
         if self.type is not AuthorIdentifierType.SYSTEM and not _PATTERNS[self.type].fullmatch(self.value or ""):
-            raise ValueError(f"'value' is not in the correct format of '{self.type}'.")
+            raise _unfit(self.type)
         return self
 
     def author(self) -> Identity | System:
