@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import commands
+from klucznik.cli import commands, language
 from klucznik.cli.demo import demo
-from klucznik.cli.language import help_for
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
 from klucznik.cli.usage import classes_for
@@ -45,20 +44,19 @@ def build(words: Words) -> typer.Typer:
     @application.callback()
     def options(
         ctx: typer.Context,
-        home: Annotated[
-            Path, typer.Option("--home", envvar="KLUCZNIK_HOME", metavar="DIR", help=help_for("home"))
-        ] = Path("~/.klucznik"),
+        home: Annotated[Path, typer.Option("--home", envvar="KLUCZNIK_HOME", metavar="DIR", help="help.home")] = Path(
+            "~/.klucznik"
+        ),
         env: Annotated[
-            str, typer.Option("--env", envvar="KLUCZNIK_ENV", metavar="NAME", help=help_for("env"))
+            str, typer.Option("--env", envvar="KLUCZNIK_ENV", metavar="NAME", help="help.env")
         ] = Environment.SANDBOX.value,
         ksef_url: Annotated[
-            str | None, typer.Option("--ksef-url", envvar="KLUCZNIK_KSEF_URL", metavar="URL", help=help_for("ksef_url"))
+            str | None, typer.Option("--ksef-url", envvar="KLUCZNIK_KSEF_URL", metavar="URL", help="help.ksef_url")
         ] = None,
-        lang: Annotated[
-            str, typer.Option("--lang", envvar="KLUCZNIK_LANG", metavar="pl|en", help=help_for("lang"))
-        ] = "pl",
-        debug: Annotated[bool, typer.Option("--debug", envvar="KLUCZNIK_DEBUG", help=help_for("debug"))] = False,
+        lang: Annotated[str, typer.Option("--lang", envvar="KLUCZNIK_LANG", metavar="pl|en", help="help.lang")] = "pl",
+        debug: Annotated[bool, typer.Option("--debug", envvar="KLUCZNIK_DEBUG", help="help.debug")] = False,
     ) -> None:
+        language.check(lang)
         ctx.obj = Settings(
             home=home.expanduser(),
             environment=parsed(Environment.parse, env),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from klucznik.cli.exit_codes import Exit
-from klucznik.cli.language import help_for
 from klucznik.cli.options import (
     P12,
     AsJson,
@@ -34,6 +33,7 @@ from klucznik.domain.keytype import KeyType
 from klucznik.errors import InputError
 
 if TYPE_CHECKING:
+    from klucznik.keys.credential import Credential
     from klucznik.services.installation import Installation
 
 # What talks to KSeF or draws is imported by the command that needs it: `klucznik --help` must not wait for it.
@@ -56,7 +56,7 @@ def limits(
 
     settings, output = _start(ctx, as_json)
     context = _context(nip, output)
-    credential = credential_from(cert, key, p12, key_password_env, ask=settings.words.say("ask.key_password"))
+    credential = _credential(settings, cert, key, p12, key_password_env)
     found = _with_installation(settings, lambda klucznik: read_limits(klucznik, context, credential))
     output.result(views.subject_limits(found), pictures.limits(found, settings.words))
 
@@ -68,8 +68,8 @@ def issue(
     key: Key = None,
     p12: P12 = None,
     key_password_env: PasswordEnv = None,
-    key_type: Annotated[KeyType, typer.Option("--key-type", help=help_for("key_type"))] = KeyType.EC,
-    another_pair: Annotated[bool, typer.Option("--another-pair", help=help_for("another_pair"))] = False,
+    key_type: Annotated[KeyType, typer.Option("--key-type", metavar="ec|rsa", help="help.key_type")] = KeyType.EC,
+    another_pair: Annotated[bool, typer.Option("--another-pair", help="help.another_pair")] = False,
     as_json: AsJson = False,
 ) -> int:
     from klucznik import views
@@ -82,7 +82,7 @@ def issue(
     settings, output = _start(ctx, as_json)
     words = settings.words
     context = _context(nip, output)
-    credential = credential_from(cert, key, p12, key_password_env, ask=words.say("ask.key_password"))
+    credential = _credential(settings, cert, key, p12, key_password_env)
     outcome = _with_installation(
         settings,
         lambda klucznik: issue_pair(
@@ -114,7 +114,7 @@ def certificates(
 
     settings, output = _start(ctx, as_json)
     words = settings.words
-    credential = credential_from(cert, key, p12, key_password_env, ask=words.say("ask.key_password"))
+    credential = _credential(settings, cert, key, p12, key_password_env)
     if nip is None:
         if credential is not None:
             raise InputError("nip_needed_to_sign_in")
@@ -128,14 +128,14 @@ def certificates(
 
 def revoke(
     ctx: typer.Context,
-    serial: Annotated[str, typer.Argument(metavar="SERIAL", help=help_for("serial"))],
+    serial: Annotated[str, typer.Argument(metavar="SERIAL", help="help.serial")],
     nip: Nip,
     cert: Cert = None,
     key: Key = None,
     p12: P12 = None,
     key_password_env: PasswordEnv = None,
-    reason: Annotated[str, typer.Option("--reason", help=help_for("reason"))] = "Unspecified",
-    yes: Annotated[bool, typer.Option("--yes", help=help_for("yes"))] = False,
+    reason: Annotated[str, typer.Option("--reason", metavar="NAME", help="help.reason")] = "Unspecified",
+    yes: Annotated[bool, typer.Option("--yes", help="help.yes")] = False,
     as_json: AsJson = False,
 ) -> None:
     from klucznik import views
@@ -147,7 +147,7 @@ def revoke(
     words = settings.words
     context, serial_number = _context(nip, output), parsed(parse_serial, serial)
     why = parsed(RevocationReason.parse, reason)
-    credential = credential_from(cert, key, p12, key_password_env, ask=words.say("ask.key_password"))
+    credential = _credential(settings, cert, key, p12, key_password_env)
 
     def agreed(record: CertificateRecord) -> bool:
         if yes:
@@ -165,18 +165,19 @@ def revoke(
 
 def export(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=help_for("out"))],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="help.out")],
     nip: MaybeNip = None,
-    serial: Annotated[str | None, typer.Option("--serial", metavar="SERIAL", help=help_for("serial"))] = None,
-    format: Annotated[str, typer.Option("--format", metavar="pem|p12", help=help_for("format"))] = "pem",
+    serial: Annotated[str | None, typer.Option("--serial", metavar="SERIAL", help="help.serial")] = None,
+    format: Annotated[str, typer.Option("--format", metavar="pem|p12", help="help.format")] = "pem",
     password_env: Annotated[
-        str | None, typer.Option("--password-env", metavar="NAME", help=help_for("export_password_env"))
+        str | None, typer.Option("--password-env", metavar="NAME", help="help.export_password_env")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     from klucznik import views
     from klucznik.cli import pictures
     from klucznik.domain.certificates import parse_serial
+    from klucznik.keys.export import check_password
     from klucznik.services.export import ExportFormat
     from klucznik.services.export import export as take_out
 
@@ -187,7 +188,9 @@ def export(
         raise InputError("export_format_unknown", value=format)
     context = None if nip is None else _context(nip, output)
     serial_number = None if serial is None else parsed(parse_serial, serial)
-    password = password_from(password_env) or _new_password(settings)
+    given = password_from(password_env)
+    password = _new_password(settings) if given is None else given
+    check_password(password)
     files = _with_installation(
         settings,
         lambda klucznik: take_out(
@@ -229,9 +232,9 @@ def import_(
 
 def make_test_credential(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=help_for("out"))],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="help.out")],
     nip: MaybeNip = None,
-    pesel: Annotated[str | None, typer.Option("--pesel", metavar="PESEL", help=help_for("pesel"))] = None,
+    pesel: Annotated[str | None, typer.Option("--pesel", metavar="PESEL", help="help.pesel")] = None,
     as_json: AsJson = False,
 ) -> None:
     from klucznik import views
@@ -271,6 +274,18 @@ def _context(nip: str, output: Output) -> Context:
     if not nip_checksum_ok(context.value):
         output.note(output.words.say("hint.nip_checksum", nip=context.value), sign="!", style="yellow")
     return context
+
+
+def _credential(
+    settings: Settings, cert: Path | None, key: Path | None, p12: Path | None, password_env: str | None
+) -> Credential | None:
+    """What to sign in with, judged before the home is opened: a file that cannot be used leaves nothing behind."""
+    credential = credential_from(cert, key, p12, password_env, ask=settings.words.say("ask.key_password"))
+    if credential is not None:
+        from klucznik.services.sign_in import check_environment
+
+        check_environment(credential, settings.environment)
+    return credential
 
 
 def _new_password(settings: Settings) -> bytes:

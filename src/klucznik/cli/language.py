@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
 
+from klucznik.errors import InputError
 from klucznik.messages import LANGUAGES, Words, words_in
-
-_CURRENT: ContextVar[str] = ContextVar("language", default=LANGUAGES[0])
 
 
 def choose(arguments: Sequence[str], environment: Mapping[str, str]) -> Words:
@@ -18,10 +16,10 @@ def choose(arguments: Sequence[str], environment: Mapping[str, str]) -> Words:
             chosen = arguments[position + 1]
         elif argument.startswith("--lang="):
             chosen = argument.removeprefix("--lang=")
-    _CURRENT.set(chosen)
     return words_in(chosen)
 
 
-def help_for(name: str) -> str:
-    """The help text of an option or command, in the language of this run."""
-    return words_in(_CURRENT.get()).say(f"help.{name}")
+def check(language: str) -> None:
+    """Raise InputError ``language_unknown`` (``value``, ``known``) for a language that there is no catalogue of."""
+    if language not in LANGUAGES:
+        raise InputError("language_unknown", value=language[:20], known=", ".join(LANGUAGES))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from klucznik.cli.language import help_for
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import CredentialError, InputError
 
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Nip = Annotated[str, typer.Option("--nip", metavar="NIP", help=help_for("nip"))]
-MaybeNip = Annotated[str | None, typer.Option("--nip", metavar="NIP", help=help_for("nip"))]
-Cert = Annotated[Path | None, typer.Option("--cert", metavar="FILE", help=help_for("cert"))]
-Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", help=help_for("key"))]
-P12 = Annotated[Path | None, typer.Option("--p12", metavar="FILE", help=help_for("p12"))]
-PasswordEnv = Annotated[str | None, typer.Option("--key-password-env", metavar="NAME", help=help_for("password_env"))]
-AsJson = Annotated[bool, typer.Option("--json", help=help_for("json"))]
+Nip = Annotated[str, typer.Option("--nip", metavar="NIP", help="help.nip")]
+MaybeNip = Annotated[str | None, typer.Option("--nip", metavar="NIP", help="help.nip")]
+Cert = Annotated[Path | None, typer.Option("--cert", metavar="FILE", help="help.cert")]
+Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="help.key")]
+P12 = Annotated[Path | None, typer.Option("--p12", metavar="FILE", help="help.p12")]
+PasswordEnv = Annotated[str | None, typer.Option("--key-password-env", metavar="NAME", help="help.password_env")]
+AsJson = Annotated[bool, typer.Option("--json", help="help.json")]
 
 
 def parsed(parse: Callable[[str], T], text: str) -> T:

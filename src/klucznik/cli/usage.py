@@ -8,7 +8,8 @@ from enum import Enum
 import typer
 from typer import rich_utils
 from typer._click import exceptions as click
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command
 
 from klucznik.cli.exit_codes import Exit
 from klucznik.cli.output import Output
@@ -28,7 +29,7 @@ class _Speaks:
     def get_help_option(self, ctx: typer.Context) -> TyperOption | None:
         option: TyperOption | None = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:
-            option.help = self.words.say("help.help")
+            option.help, option.metavar = self.words.say("help.help"), ""
         return option
 
 
@@ -45,10 +46,35 @@ def classes_for(words: Words) -> tuple[type[TyperGroup], type[TyperCommand]]:
     return group, command
 
 
+def _translate(command: object, words: Words) -> None:
+    """Help texts are declared as keys of the catalogue and placeholders by their English names."""
+    if not isinstance(command, TyperCommand | TyperGroup):
+        return
+    command.options_metavar = words.say("usage.options_placeholder")
+    for parameter in command.params:
+        if isinstance(parameter, TyperOption | TyperArgument):
+            _translate_parameter(parameter, words)
+    if isinstance(command, TyperGroup):
+        command.subcommand_metavar = words.say("usage.command_placeholder")
+        for child in command.commands.values():
+            _translate(child, words)
+
+
+def _translate_parameter(parameter: TyperOption | TyperArgument, words: Words) -> None:
+    if parameter.help:
+        parameter.help = words.say(parameter.help)
+    if isinstance(parameter, TyperOption) and parameter.is_flag:
+        parameter.metavar = ""  # a switch takes no value, whatever type the parser gives it
+    elif parameter.metavar and words.has(f"placeholder.{parameter.metavar}"):
+        parameter.metavar = words.say(f"placeholder.{parameter.metavar}")
+
+
 def invoke(application: typer.Typer, arguments: Sequence[str], words: Words, output: Output) -> int:
     """Run a parsed command; a line that cannot be parsed ends in one sentence and exit code 2."""
+    command = get_command(application)
+    _translate(command, words)
     try:
-        status = application(args=list(arguments) or ["--help"], prog_name="klucznik", standalone_mode=False)
+        status = command.main(args=list(arguments) or ["--help"], prog_name="klucznik", standalone_mode=False)
     except click.UsageError as error:
         output.say_problem(_text(error, words), Exit.BAD_INPUT, reason="usage", data={"command": _command(error)})
         return Exit.BAD_INPUT
@@ -60,8 +86,9 @@ def invoke(application: typer.Typer, arguments: Sequence[str], words: Words, out
 def _text(error: click.UsageError, words: Words) -> ErrorText:
     now = words.say("usage.now", command=_command(error))
     if isinstance(error, click.NoSuchOption):
-        near = error.possibilities or []
-        return ErrorText(words.say("usage.no_such_option", name=error.option_name, near=", ".join(near)), now)
+        near = ", ".join(sorted(error.possibilities or ()))
+        key = "usage.no_such_option_but" if near else "usage.no_such_option"
+        return ErrorText(words.say(key, name=error.option_name, near=near), now)
     if isinstance(error, click.MissingParameter):
         return ErrorText(words.say("usage.missing", name=_parameter(error)), now)
     if isinstance(error, click.BadParameter):
@@ -78,6 +105,8 @@ def _text(error: click.UsageError, words: Words) -> ErrorText:
 
 
 def _parameter(error: click.BadParameter) -> str:
+    if isinstance(error.param, TyperArgument):
+        return error.param.metavar or ""
     if error.param is not None and error.param.opts:
         return error.param.opts[0]
     hint = error.param_hint

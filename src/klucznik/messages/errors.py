@@ -21,8 +21,10 @@ def error_text(error: KlucznikError, words: Words) -> ErrorText:
     if isinstance(error, KsefRefused) and error.code is not None:
         return _ksef_text(error, words)
     key, data = f"error.{error.reason}", dict(error.data)
-    if data.get("looks_like"):
-        data["looks_like"] = words.say(f"looks_like.{data['looks_like']}")
+    # Data that are words themselves are said in the language of the sentence.
+    for name, family in (("looks_like", "looks_like"), ("cause", "network")):
+        if words.has(f"{family}.{data.get(name)}"):
+            data[name] = words.say(f"{family}.{data[name]}")
     what = words.say(key if words.has(key) else "error.other", reason=error.reason, **data)
     return ErrorText(what, _now(key, error, words))
 

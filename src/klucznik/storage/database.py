@@ -6,6 +6,7 @@ and two writers queue up instead of failing half-way.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -127,7 +128,14 @@ def _make_tables(connection: Connection) -> None:
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
-_ERRNO = {13: "not_permitted", 28: "disk_full", 30: "read_only_file_system"}
+_ERRNO = {
+    errno.EACCES: "not_permitted",
+    errno.EPERM: "not_permitted",
+    errno.EROFS: "read_only_file_system",
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EFBIG: "disk_full",
+}
 
 
 def os_reason(error: OSError, otherwise: str) -> str:
@@ -150,4 +158,7 @@ _SQLITE_REASONS = (
 
 def _reason(error: SQLAlchemyError) -> str:
     said = str(error.orig).lower() if isinstance(error, DBAPIError) else ""
+    # SQLite knows a full disk only by ENOSPC; a used-up quota or file size reaches us as a write that failed.
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorname", "") == "SQLITE_IOERR_WRITE":
+        return "disk_full"
     return next((reason for words, reason in _SQLITE_REASONS if words in said), "database_failed")
