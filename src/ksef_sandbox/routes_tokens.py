@@ -3,7 +3,6 @@ It reads requests and writes answers; the rules are in `ksef_tokens.py` and `enc
 """
 
 import base64
-import binascii
 from datetime import datetime
 from typing import Annotated
 
@@ -82,7 +81,7 @@ def _sign_in(call: Call) -> Response:
 def _octets(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidInput("The JSON value could not be converted. Path: $.encryptedToken.") from error
 
 
