@@ -44,8 +44,7 @@ def _xades_signature(call: Call) -> Response:
     )
     response = initiated(call, session)
     if warnings:
-        # A header is Latin-1 in HTTP; the warning has Polish letters, which servers send as UTF-8 octets.
-        response.headers["X-System-Warning"] = "; ".join(warnings).encode().decode("latin-1")
+        response.headers["X-System-Warning"] = " | ".join(warnings)
     return response
 
 
