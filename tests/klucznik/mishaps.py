@@ -108,10 +108,12 @@ async def not_connected(request: httpx.Request, _: Send) -> httpx.Response:
     raise httpx.ConnectError("refused", request=request)
 
 
-def paced(seconds: int) -> Act:
-    """KSeF answers 429."""
+def paced(seconds: int, *, meanwhile: Callable[[], None] | None = None) -> Act:
+    """KSeF answers 429; something may happen at that moment."""
 
     async def act(request: httpx.Request, _: Send) -> httpx.Response:
+        if meanwhile is not None:
+            meanwhile()
         return httpx.Response(429, headers={"Retry-After": str(seconds)})
 
     return act

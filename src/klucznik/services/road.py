@@ -215,16 +215,21 @@ class Road:
         self, issuance: Issuance, unsent: Sequence[Enrollment], limits: Limits, findings: tuple[Finding, ...]
     ) -> Issuance:
         """The limits have shrunk since they were first read: nothing more is sent; what was sent is finished."""
-        for enrollment in unsent:
-            await self._move(enrollment, EnrollmentState.UNSENT)
         rows = await self.installation.database.read(
             lambda connection: issuances.enrollments_of(connection, issuance.id)
         )
-        if all(row.state is EnrollmentState.UNSENT for row in rows):
-            return await self._refuse(issuance, limits, findings, needed=len(unsent))
+        filed = len(rows) - len(unsent)
         refusal = await refusals.explain(self.installation, self.signed_in, limits, findings, needed=len(unsent))
-        self.refusal = replace(refusal, filed=len(rows) - len(unsent))
-        return issuance
+        self.refusal = replace(refusal, filed=filed)
+        state = issuance.state if filed else IssuanceState.REFUSED
+
+        def commit(connection: Connection) -> Issuance:
+            # All in one: a crash that left one of two behind would later send it alone, half a pair.
+            for enrollment in unsent:
+                issuances.save_enrollment(connection, enrollment, EnrollmentState.UNSENT, now=self._now)
+            return issuances.save(connection, replace(issuance, state=state), now=self._now)
+
+        return await self._commit(commit)
 
     async def _fresh_limits(self) -> Limits:
         read_at = self._limits_read_at
