@@ -56,7 +56,7 @@ _FOLLOWS: dict[EnrollmentState, frozenset[EnrollmentState]] = {
     # Back to UNKNOWN only where KSeF no longer tells the status; having arrived, it is never sent again.
     EnrollmentState.REQUESTED: frozenset({EnrollmentState.ISSUED, EnrollmentState.REJECTED, EnrollmentState.UNKNOWN}),
     EnrollmentState.ISSUED: frozenset({EnrollmentState.RETRIEVED, EnrollmentState.REJECTED}),
-    EnrollmentState.RETRIEVED: frozenset({EnrollmentState.VERIFIED}),
+    EnrollmentState.RETRIEVED: frozenset({EnrollmentState.VERIFIED, EnrollmentState.REJECTED}),
     EnrollmentState.VERIFIED: frozenset(),
     EnrollmentState.REJECTED: frozenset(),
     EnrollmentState.UNSENT: frozenset(),

@@ -75,7 +75,7 @@ def check_profile(
     )
 
 
-async def prove(installation: Installation, issuance: Issuance, enrollment: Enrollment) -> Proof:
+async def prove(installation: Installation, context: Context, enrollment: Enrollment) -> Proof:
     """Use the certificate, with its key from the vault, as its owner will.
 
     Raises:
@@ -84,13 +84,13 @@ async def prove(installation: Installation, issuance: Issuance, enrollment: Enro
     """
     serial_number = enrollment.certificate_serial_number or ""
     held = await installation.database.read(
-        lambda connection: certificates.by_serial(connection, issuance.environment, serial_number)
+        lambda connection: certificates.by_serial(connection, installation.environment, serial_number)
     )
     if held is None:
         raise VerificationFailed("certificate_not_in_vault", serial=serial_number)
     if held.type is CertificateType.AUTHENTICATION:
-        return await _log_in(installation, issuance.context, held)
-    return await _sign_kod2(installation, issuance.context, held)
+        return await _log_in(installation, context, held)
+    return await _sign_kod2(installation, context, held)
 
 
 async def _log_in(installation: Installation, context: Context, held: HeldCertificate) -> Proof:

@@ -72,9 +72,11 @@ async def _by_name(signed_in: SignedIn, enrollment: Enrollment) -> Verdict | Non
         given = (await signed_in.session.retrieve([record.serial_number])).get(record.serial_number)
         if given is None:
             continue
-        if _public_key(x509.load_der_x509_certificate(given.der)) != _public_key(
-            x509.load_der_x509_csr(enrollment.csr)
-        ):
+        try:
+            found = _public_key(x509.load_der_x509_certificate(given.der))
+        except ValueError:
+            raise VerificationFailed("certificate_unreadable", serial=record.serial_number) from None
+        if found != _public_key(x509.load_der_x509_csr(enrollment.csr)):
             raise VerificationFailed("certificate_of_same_name", serial=record.serial_number, name=enrollment.name)
         return Verdict(record.serial_number, record.requested_at)
     return None

@@ -59,6 +59,8 @@ _SLOWEST_POLL_S = 60.0
 _POLL_GROWTH = 1.7
 _POLL_PATIENCE = timedelta(minutes=10)
 _LONGEST_PAUSE_S = 100
+# Status of a sign-in with a certificate that is revoked, suspended or expired (facts.md §2.7).
+_CERTIFICATE_INVALID = 460
 # Between the commit of the intent and the POST lies nothing but a function call; more time means a frozen process.
 _SENT_AT_ONCE = timedelta(seconds=10)
 
@@ -321,12 +323,16 @@ class Road:
     async def _verify(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
         """A real login with the one, a signed and verified KOD II link with the other; the limits beside them."""
         self.listener(Progress(Stage.VERIFYING))
+        # Where the user is now: rights in the company in which the issuance began may be gone since.
+        context = self.signed_in.context
         try:
             limits, proofs = await asyncio.gather(
                 self.signed_in.session.limits(),
-                asyncio.gather(*(proof.prove(self.installation, issuance, enrollment) for enrollment in those)),
+                asyncio.gather(*(proof.prove(self.installation, context, enrollment) for enrollment in those)),
             )
         except SignInRefused as error:
+            if error.code == _CERTIFICATE_INVALID:
+                await self._reject_authentication(those, error)
             raise VerificationFailed(
                 "new_certificate_cannot_sign_in", code=error.code, text=error.text, details=" ".join(error.details)
             ) from None
@@ -343,6 +349,12 @@ class Road:
         for enrollment in those:
             self.listener(Progress(Stage.VERIFIED, type=enrollment.type))
         return saved
+
+    async def _reject_authentication(self, those: Sequence[Enrollment], error: SignInRefused) -> None:
+        """The certificate will never sign in (revoked meanwhile): its road ends, lest it bar the subject for good."""
+        for enrollment in those:
+            if enrollment.type is CertificateType.AUTHENTICATION:
+                await self._reject(enrollment, error)
 
     async def _finish(self, issuance: Issuance, unsent: Sequence[Enrollment]) -> Issuance:
         rows = await self.installation.database.read(
