@@ -50,6 +50,11 @@ def filtered(removal: str, *left_out: str) -> bytes:
     return sign(REQUEST, VICTIM, removal=removal, document_bytes=digested)
 
 
+def xpath_with_a_stranger() -> bytes:
+    inner = f"<ds:XPath>{NOT_SIGNATURE}</ds:XPath><ds:Stranger/>"
+    return filtered(transform("http://www.w3.org/TR/1999/REC-xpath-19991116", inner))
+
+
 def two_xpath_expressions() -> bytes:
     """The allowed expression and behind it one that nobody should overlook."""
     inner = f"<ds:XPath>{NOT_SIGNATURE}</ds:XPath><ds:XPath>true()</ds:XPath>"
@@ -161,6 +166,33 @@ def drop_properties_reference(signature: etree._Element) -> None:
     find(signature, "ds:SignedInfo").remove(references[1])
 
 
+def enveloped_properties(signature: etree._Element) -> None:
+    """The enveloped-signature transform on the reference to SignedProperties."""
+    transforms = list(signature.iter(f"{DS}Transforms"))[1]
+    transforms.insert(0, etree.Element(f"{DS}Transform", Algorithm=f"{DS_NS}enveloped-signature"))
+
+
+def properties_by_another_id(signature: etree._Element) -> None:
+    """SignedProperties named by an attribute that XAdES does not take for an Id."""
+    properties = find(signature, "xades:SignedProperties")
+    properties.set("ID", str(properties.attrib.pop("Id")))
+
+
+def properties_in_key_info(signature: etree._Element) -> None:
+    """A second QualifyingProperties where nobody looks for one."""
+    other = tree(sign(REQUEST, ATTACKER))
+    properties = find(other, "xades:QualifyingProperties")
+    find(properties, "xades:SignedProperties").set("Id", "Other")
+    find(signature, "ds:KeyInfo").append(properties)
+
+
+def object_in_object(signature: etree._Element) -> None:
+    """The signed Object one floor deeper, honestly signed."""
+    inner = signature.findall(f"{DS}Object")[-1]
+    outer = etree.SubElement(signature, f"{DS}Object")
+    outer.append(inner)
+
+
 def drop_uri(signature: etree._Element) -> None:
     del find(signature, "ds:Reference").attrib["URI"]
 
@@ -190,7 +222,8 @@ def enveloping(change: Callable[[etree._Element], None]) -> bytes:
 
 
 def _last_object(root: etree._Element) -> bytes:
-    return canonical(root.findall(f"{DS}Object")[-1])
+    """The Object that holds the document, wherever it is."""
+    return canonical(next(node for node in root.iter(f"{DS}Object") if node.get("Id") == "Document"))
 
 
 def with_a_second_document(signature: etree._Element) -> None:

@@ -136,14 +136,19 @@ def key_info_swapped(*, signing_certificate: bool) -> bytes:
     return cut(lambda root: setattr(find(root, "ds:X509Certificate"), "text", evil), body)
 
 
-def signature_value(change: Callable[[bytes], bytes]) -> bytes:
+def signature_value(change: Callable[[bytes], bytes], body: bytes | None = None) -> bytes:
     """The honest signature value, changed byte by byte."""
 
     def apply(root: etree._Element) -> None:
         node = find(root, "ds:SignatureValue")
         node.text = base64.b64encode(change(base64.b64decode(node.text or ""))).decode()
 
-    return cut(apply)
+    return cut(apply, body)
+
+
+def flipped(value: bytes) -> bytes:
+    """One bit of the last byte is another."""
+    return value[:-1] + bytes([value[-1] ^ 1])
 
 
 def commented(name: str) -> bytes:

@@ -15,11 +15,13 @@ from tests.sandbox.signing import (
     INCLUSIVE,
     INCLUSIVE_11,
     make_person,
+    make_seal,
     rsa_key,
     sign,
 )
 
 from ksef_sandbox.auth_request import AuthTokenRequest, parse
+from ksef_sandbox.dsig import Refused, read_signed_info
 from ksef_sandbox.errors import BadRequest
 from ksef_sandbox.xades import BAD_PROFILE, verify
 
@@ -27,6 +29,8 @@ MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 HTTP = "http://127.0.0.1:9/x"
 XML = "{http://www.w3.org/XML/1998/namespace}"
+RSA_SEAL = make_seal(nip="5265877635", key=rsa_key())
+RSA_SIGNED, PSS_SIGNED = sign(REQUEST, RSA_SEAL), sign(REQUEST, RSA_SEAL, pss=True)
 INCLUSIVE_PREFIXES = f'<p:InclusiveNamespaces xmlns:p="{EXCLUSIVE}" PrefixList="ds"/>'
 
 NO_DOCUMENT: dict[str, tuple[int, Callable[[], bytes]]] = {
@@ -112,6 +116,7 @@ CHANGED: dict[str, tuple[int, Callable[[], bytes]]] = {
     "DER instead of R||S": (9105, lambda: sign(REQUEST, VICTIM, der_value=True)),
     "R||S a byte short": (9105, lambda: hostile.signature_value(lambda value: value[:-1])),
     "R||S with leading zeros": (9105, lambda: hostile.signature_value(lambda v: b"\0" + v[:32] + b"\0" + v[32:])),
+    "a zero before S": (9105, lambda: hostile.signature_value(lambda v: v[:32] + b"\0" + v[32:])),
     "R and S are zero": (9105, lambda: hostile.signature_value(lambda _: bytes(64))),
     "R and S changed places": (9105, lambda: hostile.signature_value(lambda v: v[32:] + v[:32])),
     "an empty signature value": (9105, lambda: hostile.with_text("ds:SignatureValue", "")),
@@ -124,6 +129,9 @@ CHANGED: dict[str, tuple[int, Callable[[], bytes]]] = {
     "KeyInfo without certificate": (9105, lambda: cut(drop("ds:X509Certificate"))),
     "garbage for a certificate": (21115, lambda: hostile.with_text("ds:X509Certificate", "AAAA")),
     "a truncated certificate": (21115, hostile.truncated_certificate),
+    "an RSA signature, another context": (9105, lambda: replaced(b"5265877635", b"1111111111", RSA_SIGNED)),
+    "an RSA signature, its value changed": (9105, lambda: hostile.signature_value(hostile.flipped, RSA_SIGNED)),
+    "an RSA-PSS signature, its value changed": (9105, lambda: hostile.signature_value(hostile.flipped, PSS_SIGNED)),
     "xml:base above what is signed": (9105, lambda: hostile.with_attribute("AuthTokenRequest", f"{XML}base", HTTP)),
 }
 BENT_TRANSFORMS: dict[str, tuple[int, Callable[[], bytes]]] = {
@@ -136,6 +144,7 @@ BENT_TRANSFORMS: dict[str, tuple[int, Callable[[], bytes]]] = {
     ),
     "XPath with an or": (9105, lambda: bent.filtered(bent.xpath(f"{bent.NOT_SIGNATURE} or true()"))),
     "XPath, ds bound elsewhere": (9105, lambda: bent.filtered(bent.xpath(bent.NOT_SIGNATURE, 'xmlns:ds="urn:x"'))),
+    "XPath with a stranger beside it": (9105, bent.xpath_with_a_stranger),
     "two XPath expressions": (9105, bent.two_xpath_expressions),
     "filter2 intersects": (9105, lambda: bent.filtered(bent.filter2("intersect", "/descendant::k:Challenge"), "Nip")),
     "filter2 subtracts the context": (9105, lambda: bent.filtered(bent.filter2("subtract", "//k:Nip"), "Nip")),
@@ -161,6 +170,11 @@ BENT_REFERENCES: dict[str, tuple[int, Callable[[], bytes]]] = {
     "a web address": (9105, lambda: sign(REQUEST, VICTIM, document_uri=HTTP)),
     "a file": (9105, lambda: sign(REQUEST, VICTIM, document_uri="file:///etc/passwd")),
     "a relative path": (9105, lambda: sign(REQUEST, VICTIM, document_uri="request.xml")),
+    "enveloped transform on SignedProperties": (9105, lambda: sign(REQUEST, VICTIM, shape=bent.enveloped_properties)),
+    "SignedProperties by another Id": (9105, lambda: sign(REQUEST, VICTIM, shape=bent.properties_by_another_id)),
+    "other properties in KeyInfo": (9105, lambda: sign(REQUEST, VICTIM, shape=bent.properties_in_key_info)),
+    "the Object inside another Object": (9105, lambda: bent.enveloping(bent.object_in_object)),
+    "xml:lang above what is signed": (9105, lambda: bent.signed_root(**{f"{XML}lang": "pl"})),
     "an XPointer": (9105, lambda: sign(REQUEST, VICTIM, document_uri="#xpointer(/)")),
     "a missing Id": (9105, lambda: sign(REQUEST, VICTIM, document_uri="#Nowhere")),
     "an empty Id": (9105, lambda: sign(REQUEST, VICTIM, document_uri="#")),
@@ -228,3 +242,35 @@ def test_a_bent_signature_is_refused_for_its_shape_and_not_for_a_digest(name: st
         read(attack())
     assert refused.value.details[0] == BAD_PROFILE
     assert refused.value.details[1], "the answer says which rule was broken"
+
+
+def test_der_instead_of_two_integers_is_explained() -> None:
+    with pytest.raises(BadRequest) as refused:
+        read(sign(REQUEST, VICTIM, der_value=True))
+    assert refused.value.details[0] == "Podpis zweryfikowany negatywnie."
+    assert "R||S" in refused.value.details[1]
+
+
+def test_a_changed_document_names_the_reference() -> None:
+    with pytest.raises(BadRequest) as refused:
+        read(replaced(b"5265877635", b"1111111111"))
+    assert refused.value.details == ("Nieprawidłowa wartość skrótu dla referencji wskazującej na element ''.",)
+
+
+@pytest.mark.parametrize(("meaning", "allowed"), [(DS_NS, True), ("urn:another", False)])
+def test_the_ds_of_an_xpath_must_mean_the_signature(meaning: str, allowed: bool) -> None:
+    """With any other prefix for the signature itself, `ds` in the expression could mean anything."""
+    transform = bent.xpath(bent.NOT_SIGNATURE, f'xmlns:ds="{meaning}"').replace("ds:XPath", "s:XPath")
+    xml = (
+        f'<s:Signature xmlns:s="{DS_NS}"><s:SignedInfo><s:CanonicalizationMethod Algorithm="{INCLUSIVE}"/>'
+        f'<s:SignatureMethod Algorithm="{MORE}ecdsa-sha256"/><s:Reference URI=""><s:Transforms>'
+        f"{transform.replace('ds:Transform', 's:Transform')}</s:Transforms>"
+        '<s:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><s:DigestValue>AAAA</s:DigestValue>'
+        "</s:Reference></s:SignedInfo></s:Signature>"
+    )
+    signature = hostile.tree(xml.encode())
+    if allowed:
+        assert read_signed_info(signature).references[0].removes_signature
+    else:
+        with pytest.raises(Refused):
+            read_signed_info(signature)
