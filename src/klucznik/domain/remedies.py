@@ -46,7 +46,7 @@ def plan(
     Args:
         certificates: what KSeF lists for the subject (empty where it could not be asked).
         held_keys: serial numbers of certificates whose private key is in our vault.
-        requested_at: times of requests known to us.
+        requested_at: times of requests known to us apart from those of `certificates`.
     """
     active = [record for record in certificates if record.status is CertificateStatus.ACTIVE]
     lacks_requests = limits.enrollment.remaining < needed

@@ -50,7 +50,7 @@ def requests_renew(limits: Limits, needed: int, requested_at: Sequence[datetime]
         latest = now + REQUEST_WINDOW if counted else None
         return Estimate(None, latest, len(recent), counted)
     earliest = max(now, recent[0] + REQUEST_WINDOW)
-    latest = recent[-1] + REQUEST_WINDOW if len(recent) >= counted else now + REQUEST_WINDOW
+    latest = recent[-1] + REQUEST_WINDOW if len(recent) >= counted else max(earliest, now + REQUEST_WINDOW)
     return Estimate(earliest, latest, len(recent), counted)
 
 

@@ -25,7 +25,13 @@ async def explain(
     held, requested_at = await installation.database.read(
         lambda connection: (
             certificates.of_subject(connection, environment, subject),
-            issuances.requests_since(connection, environment, subject, now - REQUEST_WINDOW),
+            issuances.requests_since(
+                connection,
+                environment,
+                subject,
+                now - REQUEST_WINDOW,
+                apart_from={record.serial_number for record in listed},
+            ),
         )
     )
     return Refusal(

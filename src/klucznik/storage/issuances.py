@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -114,11 +115,20 @@ def enrollments_of(connection: Connection, issuance_id: str) -> list[Enrollment]
 
 
 def requests_since(
-    connection: Connection, environment: Environment, subject: Subject, since: datetime
+    connection: Connection,
+    environment: Environment,
+    subject: Subject,
+    since: datetime,
+    *,
+    apart_from: Collection[str] = (),
 ) -> list[datetime]:
-    """When this subject's requests were filed by us: one half of the evidence for a renewal date."""
+    """When this subject's requests were filed by us: one half of the evidence for a renewal date.
+
+    Args:
+        apart_from: serial numbers of certificates whose requests are known otherwise and shall not be told twice.
+    """
     rows = connection.execute(
-        select(enrollments.c.requested_at)
+        select(enrollments.c.requested_at, enrollments.c.certificate_serial_number)
         .join(issuances)
         .where(
             issuances.c.environment == environment.value,
@@ -127,7 +137,7 @@ def requests_since(
             enrollments.c.requested_at > since,
         )
     )
-    return [row.requested_at for row in rows]
+    return [row.requested_at for row in rows if row.certificate_serial_number not in apart_from]
 
 
 def _changing(issuance: Issuance) -> dict[str, Any]:
