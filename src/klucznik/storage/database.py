@@ -156,9 +156,13 @@ _SQLITE_REASONS = (
 )
 
 
+_NO_ROOM = frozenset({"SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE"})
+
+
 def _reason(error: SQLAlchemyError) -> str:
     said = str(error.orig).lower() if isinstance(error, DBAPIError) else ""
-    # SQLite knows a full disk only by ENOSPC; a used-up quota or file size reaches us as a write that failed.
-    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorname", "") == "SQLITE_IOERR_WRITE":
+    # SQLite knows a full disk only by ENOSPC while it writes the database; a used-up quota, a limit on the size of
+    # files and no room for its shared memory reach us as I/O errors of these kinds.
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorname", "") in _NO_ROOM:
         return "disk_full"
     return next((reason for words, reason in _SQLITE_REASONS if words in said), "database_failed")
