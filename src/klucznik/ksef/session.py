@@ -159,7 +159,7 @@ class Session:
                     yield record
             if not more:
                 return
-        raise _endless("/certificates/query")
+        raise _endless("/certificates/query", self._calls.host)
 
     async def revoke(self, serial_number: str, reason: RevocationReason = RevocationReason.UNSPECIFIED) -> None:
         """Revoke a certificate, for good. It frees a certificate slot, never a request (facts.md §4.3).
@@ -189,7 +189,7 @@ class Session:
             found.extend(records)
             if following is None:
                 return found
-        raise _endless("/auth/sessions")
+        raise _endless("/auth/sessions", self._calls.host)
 
     async def end(self) -> None:
         """End this session. KSeF honours its access token up to 15 minutes more (facts.md §2.9); we forget it now."""
@@ -212,5 +212,5 @@ def _moment(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()
 
 
-def _endless(route: str) -> KsefUnavailable:
-    return KsefUnavailable("ksef_unreadable_answer", route=route, cause="endless_listing")
+def _endless(route: str, host: str) -> KsefUnavailable:
+    return KsefUnavailable("ksef_unreadable_answer", route=route, host=host, cause="endless_listing")

@@ -32,6 +32,11 @@ class SignOn:
         self._refresh: Token | None = tokens.refresh
         self._renewal = asyncio.Lock()
 
+    @property
+    def host(self) -> str:
+        """The host (and port) of this session's KSeF, for messages."""
+        return self._transport.host
+
     async def ask(self, request: Call, read: Callable[[Fields], Value]) -> Value:
         """Send ``request`` and read its answer; raises as `Transport.ask`, and `SignatureNeeded`."""
         return await self._carried(request, lambda token: self._transport.ask(request, read, token=token))

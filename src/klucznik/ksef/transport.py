@@ -48,7 +48,7 @@ class Transport:
     ) -> None:
         self.clock = clock
         self._base = endpoint.api
-        self._host = httpx.URL(endpoint.api).netloc.decode("ascii")
+        self.host = httpx.URL(endpoint.api).netloc.decode("ascii")
         self._timeout_s = timeout_s
         encrypted = endpoint.api.startswith("https:")
         self._http = httpx.AsyncClient(
@@ -101,7 +101,7 @@ class Transport:
             if not isinstance(outcome, Failure):
                 return outcome
             if attempts == 0 or not outcome.passing:
-                raise outcome.error(call, self._host)
+                raise outcome.error(call, self.host)
             await self.clock.sleep(pause * random.uniform(0.5, 1.0))
             pause *= 2
 

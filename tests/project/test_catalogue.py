@@ -1,0 +1,107 @@
+"""The catalogue is whole: every reason has its words in both languages, and no word is there for nothing."""
+
+from __future__ import annotations
+
+import string
+from functools import lru_cache
+
+import pytest
+from babel.messages.catalog import Message
+from babel.messages.pofile import read_po
+from tests.project import source
+
+LANGUAGES = ("pl", "en")
+
+
+@lru_cache
+def messages(language: str) -> dict[str, Message]:
+    with (source.PACKAGE / "messages" / f"{language}.po").open("rb") as file:
+        found = read_po(file, locale=language, abort_invalid=True)
+    return {(one.id if isinstance(one.id, str) else one.id[0]): one for one in found if one.id}
+
+
+def _forms(message: Message) -> tuple[str, ...]:
+    return (message.string,) if isinstance(message.string, str) else tuple(message.string or ("",))
+
+
+def _placeholders(message: Message) -> frozenset[str]:
+    return frozenset(name for form in _forms(message) for _, name, _, _ in string.Formatter().parse(form) if name)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_that_is_raised_has_its_words(language: str) -> None:
+    # A refusal of a sign-in always comes with KSeF's code, and its words are under that code.
+    raised = {one for one in source.reasons() if one.name != "sign_in_refused"}
+    assert len(raised) > 100
+    wordless = {f"{one.name} ({one.where})" for one in raised if f"error.{one.name}" not in messages(language)}
+    assert not wordless
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_key_that_is_asked_for_is_there(language: str) -> None:
+    absent = {f"{one.name} ({one.where})" for one in source.said() if one.name not in messages(language)}
+    assert not absent
+
+
+def test_both_languages_have_the_same_keys() -> None:
+    assert set(messages("pl")) == set(messages("en"))
+
+
+def test_each_key_has_the_same_placeholders_in_both_languages() -> None:
+    polish, english = messages("pl"), messages("en")
+    different = {
+        key: (sorted(_placeholders(polish[key])), sorted(_placeholders(english[key])))
+        for key in polish
+        if key in english and _placeholders(polish[key]) != _placeholders(english[key])
+    }
+    assert not different
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_message_is_empty_or_in_doubt(language: str) -> None:
+    found = messages(language)
+    assert [key for key, one in found.items() if one.fuzzy or not all(form.strip() for form in _forms(one))] == []
+
+
+def test_counted_messages_have_all_the_forms_of_their_language() -> None:
+    forms = {"pl": 3, "en": 2}
+    for language, number in forms.items():
+        counted = {key: one for key, one in messages(language).items() if not isinstance(one.id, str)}
+        assert counted
+        assert {key for key, one in counted.items() if len(_forms(one)) != number} == set()
+    polish, english = messages("pl"), messages("en")
+    assert {k for k, m in polish.items() if m.pluralizable} == {k for k, m in english.items() if m.pluralizable}
+
+
+def test_what_a_sentence_needs_is_given_where_it_is_said() -> None:
+    polish = messages("pl")
+    lacking = {
+        f"{one.name} ({one.where})": sorted(_placeholders(polish[one.name]) - one.given - {"n"})
+        for one in source.said()
+        if one.given is not None and one.name in polish and not _placeholders(polish[one.name]) <= one.given | {"n"}
+    }
+    assert not lacking
+
+
+def test_what_an_error_says_is_in_the_data_of_the_error() -> None:
+    polish = messages("pl")
+    lacking = {}
+    for one in source.reasons():
+        message = polish.get(f"error.{one.name}")
+        if message is not None and one.given is not None and not _placeholders(message) <= one.given:
+            lacking[f"{one.name} ({one.where})"] = sorted(_placeholders(message) - one.given)
+    assert not lacking
+
+
+def test_no_message_is_there_for_nothing() -> None:
+    words, shapes = source.constants(), source.patterns()
+
+    def filled(part: str) -> bool:
+        return part in words or part.isdigit()
+
+    def used(key: str) -> bool:
+        if key in words or any(all(map(filled, m.groups())) for s in shapes if (m := s.fullmatch(key))):
+            return True
+        return key.endswith(".now") and used(key.removesuffix(".now"))
+
+    assert [key for key in messages("pl") if not used(key)] == []
