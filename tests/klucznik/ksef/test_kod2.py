@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -40,6 +41,12 @@ def link(private_key: SigningKey, invoice: bytes = INVOICE) -> str:
         invoice=invoice,
         private_key=private_key,
     )
+
+
+@cache
+def one_link(kind: str) -> str:
+    """The same link for every example: a signature has chance in it, and what hypothesis draws may not."""
+    return link(key(kind))
 
 
 def encoded(data: bytes) -> str:
@@ -83,7 +90,7 @@ def test_a_link_verifies_for_its_invoice_and_for_no_other(kind: str, invoice: by
 @given(data=st.data())
 @settings(deadline=None, max_examples=60)
 def test_no_single_character_of_a_link_can_be_changed(kind: str, data: st.DataObject) -> None:
-    made = link(key(kind))
+    made = one_link(kind)
     place = data.draw(st.integers(0, len(made) - 1))
     other = data.draw(st.sampled_from("0123456789ABCDEFabcdefxyz-_/=.").filter(lambda c: c != made[place]))
     with pytest.raises(VerificationFailed):
