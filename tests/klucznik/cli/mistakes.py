@@ -1,0 +1,410 @@
+"""Mistakes of a person: words on the command line, files, certificates. Troubles around them are in `troubles`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.klucznik.cli.scenes import NIP, PASSWORD, Firm, Scene
+from tests.klucznik.keys import builders
+
+Given = Callable[[Scene], list[str]]
+WRONG_PASSWORD = "zle-haslo-0b1c"
+UNKNOWN_SERIAL = "01AAAAAAAAAAAAAA"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One mistake.
+
+    Attributes:
+        given: makes the situation and says what is typed; ``--home`` and the sandbox's address are added where missing.
+        pl, en: a part of the sentence that no other mistake has.
+        variables: environment variables.
+    """
+
+    name: str
+    given: Given
+    reason: str
+    pl: str
+    en: str
+    code: int = 2
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+def typed(*arguments: str) -> Given:
+    return lambda _: list(arguments)
+
+
+def signing(cert: str, key: str | None, *more: str, nip: str = NIP) -> list[str]:
+    return ["issue", "--nip", nip, "--cert", cert, *(("--key", key) if key else ()), *more]
+
+
+def files(cert: bytes | None, key: bytes | None) -> Given:
+    """Two files; None: that file is a good one."""
+
+    def given(scene: Scene) -> list[str]:
+        good_cert, good_key = scene.seal()
+        return signing(
+            good_cert if cert is None else scene.put("given.crt", cert),
+            good_key if key is None else scene.put("given.key", key),
+        )
+
+    return given
+
+
+def locked(*more: str) -> Given:
+    def given(scene: Scene) -> list[str]:
+        cert, _ = scene.seal()
+        return signing(cert, scene.put("locked.key", builders.key_pem(password=PASSWORD.encode())), *more)
+
+    return given
+
+
+def pkcs12(content: Callable[[Scene], str], *more: str) -> Given:
+    return lambda scene: ["issue", "--nip", NIP, "--p12", content(scene), *more]
+
+
+def swapped(scene: Scene) -> list[str]:
+    cert, key = scene.seal()
+    return signing(key, cert)
+
+
+def both_kinds(scene: Scene) -> list[str]:
+    return [*signing(*scene.seal()), "--p12", scene.p12()]
+
+
+def certificate_request() -> bytes:
+    request = x509.CertificateSigningRequestBuilder().subject_name(builders.name_of(builders.SEAL))
+    return request.sign(builders.ec_key(), hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def public_key() -> bytes:
+    return builders.ec_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def damaged_p12(scene: Scene) -> str:
+    whole = Path(scene.p12()).read_bytes()
+    return scene.put("damaged.p12", whole[: len(whole) // 2])
+
+
+def aged(first: int, last: int) -> Given:
+    return lambda scene: signing(*scene.seal(days=(first, last)))
+
+
+def exported(which: Callable[[Firm], Path], command: str = "issue", *, at_home: bool = False) -> Given:
+    """A certificate that KSeF issued to the firm, in files, as something to sign in with."""
+
+    def given(scene: Scene) -> list[str]:
+        if at_home:
+            scene.furnish()
+        stem = which(scene.firm)
+        return [command, "--nip", NIP, "--cert", f"{stem}.crt", "--key", f"{stem}.key", *WITH_PASSWORD]
+
+    return given
+
+
+WITH_PASSWORD = ("--key-password-env", "KEY_PASSWORD")
+
+
+def at_home(given: Given, *, with_pair: bool = False) -> Given:
+    """The same in an installation that exists."""
+
+    def furnished(scene: Scene) -> list[str]:
+        scene.furnish(with_pair=with_pair)
+        return given(scene)
+
+    return furnished
+
+
+def self_signed_in(environment: str) -> Given:
+    return lambda scene: [*signing(*scene.seal()), "--env", environment]
+
+
+def importing(pair: Callable[[Scene], tuple[str, str]], *more: str) -> Given:
+    def given(scene: Scene) -> list[str]:
+        cert, key = pair(scene)
+        return ["import", "--cert", cert, "--key", key, *more]
+
+    return given
+
+
+def of_the_pair(scene: Scene) -> tuple[str, str]:
+    return f"{scene.firm.authentication}.crt", f"{scene.firm.authentication}.key"
+
+
+def there_already(scene: Scene) -> list[str]:
+    scene.put("credential.key", b"already here")
+    return ["test-credential", "--nip", NIP, "--out", str(scene.base)]
+
+
+def revoking(serial: Callable[[Firm], str], *more: str) -> Given:
+    def given(scene: Scene) -> list[str]:
+        return [
+            "revoke",
+            serial(scene.firm),
+            "--nip",
+            NIP,
+            "--cert",
+            f"{scene.firm.seal}.crt",
+            "--key",
+            f"{scene.firm.seal}.key",
+            *more,
+        ]
+
+    return given
+
+
+def exporting(*more: str, password: str | None = "KEY_PASSWORD") -> Given:  # noqa: S107
+    named = () if password is None else ("--password-env", password)
+    return lambda scene: ["export", "--out", str(scene.base / "out"), *named, *more]
+
+
+def for_nip(text: str) -> Given:
+    return lambda scene: signing(*scene.seal(), nip=text)
+
+
+USAGE = (
+    Row("an unknown command", typed("isue"), "usage", "polecenia „isue”", 'no command "isue"'),
+    Row("an unknown option", typed("limits", "--nop"), "usage", "Nie ma opcji --nop", "no option --nop"),
+    Row("a missing option", typed("issue"), "usage", "Brakuje --nip", "--nip is missing"),
+    Row("a missing argument", typed("revoke", "--nip", NIP), "usage", "Brakuje NUMER", "SERIAL is missing"),
+    Row(
+        "an option without its value",
+        typed("limits", "--home", "h", "--nip"),
+        "usage",
+        "--nip potrzebuje",
+        "--nip needs a value",
+    ),
+    Row("a word too many", typed("limits", "x", "--nip", NIP), "usage", "nie da się odczytać", "cannot be read"),
+    Row("a bad key type", typed("issue", "--nip", NIP, "--key-type", "dsa"), "usage", "możliwe: ec, rsa", "ec, rsa"),
+    Row("an unknown environment", typed("certificates", "--env", "prod"), "environment_unknown", "„prod”", '"prod"'),
+    Row(
+        "a bad reason",
+        revoking(lambda _: UNKNOWN_SERIAL, "--reason", "Lost"),
+        "revocation_reason_unknown",
+        "Lost",
+        "Lost",
+    ),
+    Row("a serial number that is none", revoking(lambda _: "12-34"), "serial_malformed", "„12-34”", '"12-34"'),
+    Row("a bad export format", exporting("--nip", NIP, "--format", "jks"), "export_format_unknown", "jks", "jks"),
+    Row("an export of neither", exporting(), "export_needs_nip_or_serial", "--nip", "--nip"),
+    Row(
+        "an export of both",
+        exporting("--nip", NIP, "--serial", UNKNOWN_SERIAL),
+        "export_needs_nip_or_serial",
+        "--serial",
+        "--serial",
+    ),
+    Row(
+        "a credential without a company",
+        lambda s: ["certificates", "--cert", s.seal()[0]],
+        "key_not_given",
+        "klucz",
+        "key",
+    ),
+    Row(
+        "a test credential for nobody",
+        typed("test-credential", "--out", "out"),
+        "test_credential_needs_nip_or_pesel",
+        "--pesel",
+        "--pesel",
+    ),
+    Row(
+        "a test credential for both",
+        typed("test-credential", "--out", "out", "--nip", NIP, "--pesel", "80010112340"),
+        "test_credential_needs_nip_or_pesel",
+        "--pesel",
+        "--pesel",
+    ),
+    Row(
+        "a test credential for production",
+        typed("test-credential", "--out", "out", "--nip", NIP, "--env", "production"),
+        "test_credential_refused",
+        "production",
+        "production",
+    ),
+    Row(
+        "a malformed PESEL",
+        typed("test-credential", "--out", "out", "--pesel", "80130112340"),
+        "pesel_malformed",
+        "„80130112340”",
+        '"80130112340"',
+    ),
+    Row("a test credential over a file", there_already, "file_exists", "credential.key", "credential.key"),
+)
+
+NIPS = tuple(
+    Row(f"the NIP {text!r}", for_nip(text), "nip_malformed", "numerem NIP", "NIP")
+    for text in ("", "abc", "526587763", "52658776355", "0265877635", "5005877635", "DE526587763", "٥٢٦٥٨٧٧٦٣٥")
+)
+
+FILES = (
+    Row("no password", locked(), "password_needed", "hasł", "password"),
+    Row(
+        "a wrong password",
+        locked(*WITH_PASSWORD),
+        "password_wrong",
+        "Hasło",
+        "password",
+        variables={"KEY_PASSWORD": WRONG_PASSWORD},
+    ),
+    Row(
+        "an empty password",
+        locked(*WITH_PASSWORD),
+        "password_needed",
+        "hasł",
+        "password",
+        variables={"KEY_PASSWORD": ""},
+    ),
+    Row(
+        "a password variable that is not set",
+        locked("--key-password-env", "NOBODY"),
+        "environment_variable_missing",
+        "NOBODY",
+        "NOBODY",
+    ),
+    Row(
+        "a key of another certificate",
+        files(None, builders.key_pem(builders.other_key())),
+        "key_does_not_match",
+        "nie pasuje",
+        "does not",
+    ),
+    Row("swapped files", swapped, "certificate_and_key_swapped", "zamien", "swapped"),
+    Row(
+        "garbage for a certificate",
+        files(b"\x00\x01\x02garbage" * 99, None),
+        "not_a_certificate",
+        "given.crt",
+        "given.crt",
+    ),
+    Row("garbage for a key", files(None, b"\x00\x01\x02garbage" * 99), "not_a_key", "given.key", "given.key"),
+    Row("an empty certificate", files(b"", None), "file_empty", "pust", "empty"),
+    Row("an empty key", files(None, b" \n"), "file_empty", "pust", "empty"),
+    Row(
+        "a directory for a certificate",
+        lambda s: signing(str(s.base), s.seal()[1]),
+        "file_is_directory",
+        "katalog",
+        "directory",
+    ),
+    Row(
+        "a missing certificate",
+        lambda s: signing("nie-ma.crt", s.seal()[1]),
+        "file_missing",
+        "nie-ma.crt",
+        "nie-ma.crt",
+    ),
+    Row("a missing key", lambda s: signing(s.seal()[0], "nie-ma.key"), "file_missing", "nie-ma.key", "nie-ma.key"),
+    Row("no key at all", lambda s: signing(s.seal()[0], None), "key_not_given", "klucz", "key"),
+    Row(
+        "no certificate",
+        lambda s: ["issue", "--nip", NIP, "--key", s.seal()[1]],
+        "certificate_not_given",
+        "certyfikat",
+        "certificate",
+    ),
+    Row("a huge file", files(b"x" * 1_100_000, None), "file_too_big", "given.crt", "given.crt"),
+    Row(
+        "a web page for a certificate",
+        files(b"<!DOCTYPE html><html></html>", None),
+        "not_a_certificate",
+        "strona HTML",
+        "HTML page",
+    ),
+    Row("a request for a certificate", files(certificate_request(), None), "not_a_certificate", "(CSR)", "(CSR)"),
+    Row("a public key for a key", files(None, public_key()), "not_a_key", "klucz publiczny", "public key"),
+    Row(
+        "half a certificate",
+        files(builders.pem(builders.certificate())[:300], None),
+        "not_a_certificate",
+        "ucięty",
+        "truncated",
+    ),
+    Row(
+        "a PKCS#12 with a wrong password",
+        pkcs12(Scene.p12, *WITH_PASSWORD),
+        "password_wrong",
+        "Hasło",
+        "password",
+        variables={"KEY_PASSWORD": WRONG_PASSWORD},
+    ),
+    Row("a PKCS#12 without a password", pkcs12(Scene.p12), "password_needed", "hasł", "password"),
+    Row(
+        "a PKCS#12 without a key",
+        pkcs12(lambda s: s.p12(key=False), *WITH_PASSWORD),
+        "pkcs12_without_key",
+        "klucz",
+        "key",
+    ),
+    Row("a damaged PKCS#12", pkcs12(damaged_p12, *WITH_PASSWORD), "pkcs12_damaged", "uszkodzon", "damaged"),
+    Row("a PEM for a PKCS#12", pkcs12(lambda s: s.seal()[0]), "not_a_pkcs12", "PKCS#12", "PKCS#12"),
+    Row("a PKCS#12 and two files", both_kinds, "credential_given_twice", "nie wiadomo", "unclear"),
+)
+
+CREDENTIALS = (
+    Row("an expired certificate", aged(-400, -1), "certificate_expired", "wygasł", "expired"),
+    Row("a certificate of tomorrow", aged(1, 400), "certificate_not_yet_valid", "dopiero od", "valid only from"),
+    Row(
+        "an Offline certificate",
+        exported(lambda firm: firm.offline),
+        "offline_certificate_cannot_sign_in",
+        "offline",
+        "Offline",
+    ),
+    Row(
+        "a certificate of TEST in the sandbox",
+        lambda s: signing(*s.from_issuer("TEST CCK KSeF", "authentication")),
+        "certificate_of_other_environment",
+        "test",
+        "test",
+    ),
+    Row(
+        "a certificate of production in TEST",
+        lambda s: [*signing(*s.from_issuer("CCK KSeF", "authentication")), "--env", "test"],
+        "certificate_of_other_environment",
+        "production",
+        "production",
+    ),
+    Row(
+        "a self-signed one in production",
+        self_signed_in("production"),
+        "self_signed_not_accepted",
+        "samopodpisan",
+        "self-signed",
+    ),
+    Row("a self-signed one in demo", self_signed_in("demo"), "self_signed_not_accepted", "samopodpisan", "self-signed"),
+    Row(
+        "nothing to sign in with",
+        at_home(typed("issue", "--nip", NIP)),
+        "no_credential",
+        "Nie wiadomo, czym",
+        "sign in",
+    ),
+    Row("the import of a seal", importing(Scene.seal), "certificate_not_from_ksef", "KSeF", "KSeF"),
+    Row(
+        "the import of another environment",
+        importing(lambda s: s.from_issuer("TEST CCK KSeF", "authentication")),
+        "certificate_of_other_environment",
+        "test",
+        "test",
+    ),
+    Row(
+        "the import of an unclear type",
+        importing(lambda s: s.from_issuer("SANDBOX CCK KSeF sandbox", "both")),
+        "certificate_type_unclear",
+        "rodzaj",
+        "type",
+    ),
+    Row("the import of nothing", typed("import"), "credential_not_given", "Nie podano", "No certificate"),
+    Row(
+        "the import of what is held",
+        at_home(importing(of_the_pair, *WITH_PASSWORD), with_pair=True),
+        "certificate_already_held",
+        "już",
+        "already",
+    ),
+)
