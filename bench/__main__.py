@@ -1,0 +1,47 @@
+"""The command line of the benchmarks: reads the options, runs one of them, prints a table or JSON.
+
+What is measured lives in `pair` and `cli`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from bench import cli, pair
+from bench.report import Report
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _parser().parse_args(arguments)
+    report: Report = (
+        pair.measure(rtt_ms=options.rtt_ms, repeats=options.repeats)
+        if options.command == "pair"
+        else cli.measure(repeats=options.repeats)
+    )
+    print(json.dumps(report.as_json(), ensure_ascii=False) if options.json else report.as_text())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Figures, measured on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    pairs = commands.add_parser("pair", help="a whole pair of certificates over a slow line, beside ksef-client")
+    pairs.add_argument("--rtt-ms", type=float, default=50.0, help="round trip of the line in ms (default: %(default)s)")
+    processes = commands.add_parser("cli", help="whole processes: start-up, and issue beside a ksef-client script")
+    for command in (pairs, processes):
+        command.add_argument("--repeats", type=_repeats, default=7, help="runs of each (default: %(default)s)")
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _repeats(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,94 @@
+"""Child processes: run one and weigh it, keep a sandbox for as long as it is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+BIN = Path(sys.executable).parent
+
+
+class BenchError(RuntimeError):
+    """What was to be measured did not work; a figure of it would be a lie."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process from its start to its end. Seconds; `cpu_s` is user and system time of the process itself."""
+
+    wall_s: float
+    cpu_s: float
+    output: str
+    errors: str
+
+
+def run(command: Sequence[str | Path]) -> Run:
+    """Run a command to its end.
+
+    Raises:
+        BenchError: it did not end with 0.
+    """
+    # Into files: whoever reads pipes to their end has already waited for the process, and its own figures are gone.
+    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        ended = Run(wall, used.ru_utime + used.ru_stime, output.read(), errors.read())
+    if process.returncode != 0:
+        raise BenchError(
+            f"{' '.join(map(str, command))} ended with {process.returncode}:\n{ended.errors or ended.output}"
+        )
+    return ended
+
+
+@dataclass(frozen=True)
+class LocalKsef:
+    """A running `ksef-sandbox`. `base_url` ends in ``/v2``."""
+
+    base_url: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.base_url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    def requests(self) -> int:
+        """How many requests its own log has counted since the last call."""
+        log = self.base_url.removesuffix("/v2") + "/sandbox/requests"
+        with urlopen(log) as answer:  # noqa: S310 - our own child on localhost
+            count = json.load(answer)["count"]
+        with urlopen(Request(log, method="DELETE")):  # noqa: S310 - as above
+            pass
+        return int(count)
+
+
+@contextmanager
+def local_ksef() -> Iterator[LocalKsef]:
+    """`ksef-sandbox` in a process of its own. It decides at once, so that only the clients are measured."""
+    switches = ("auth_delay_ms=0", "enroll_delay_ms=0", "rate_profile=off")
+    settings = [word for switch in switches for word in ("--set", switch)]
+    command = [str(BIN / "ksef-sandbox"), "--port", "0", "--json", *settings]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield LocalKsef(json.loads(process.stdout.readline())["base_url"])
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()

@@ -1,0 +1,68 @@
+"""The benchmarks run and print what the documentation names. Their figures are nobody's test: machines differ."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bench.proxy import Exchange, longest_chain
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(*words: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *words], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_bench_pair_weighs_both_clients_at_the_same_calls() -> None:
+    report = json.loads(bench("pair", "--rtt-ms", "1", "--repeats", "1", "--json"))
+    to_pair, whole = report["tables"].values()
+    for table in (to_pair, whole):
+        ours, theirs, _ = table
+        assert [row["client"] for row in table] == ["klucznik", "ksef-client", "ratio"]
+        assert ours["requests"] == theirs["requests"], "unlike jobs cannot be compared"
+        for row in (ours, theirs):
+            # Every request waits for its answer, and the first of all for a connection.
+            assert 2 <= row["critical path (round trips)"] <= row["requests"] + row["connections"]
+            assert row["wall s"] > 0
+            assert row["CPU s"] > 0
+    assert to_pair[0]["requests"] == 11  # the least that a pair takes
+    assert whole[0]["requests"] > to_pair[0]["requests"]
+
+
+def test_bench_cli_weighs_start_and_issue_beside_a_script() -> None:
+    text = bench("cli", "--repeats", "1")
+    rows = [
+        "klucznik --help",
+        "klucznik version",
+        "klucznik issue, fresh home",
+        "klucznik issue, used home",
+        "script on ksef-client",
+        "Largest imports of klucznik issue",
+    ]
+    for name in ["wall s", "CPU s", "wall ratio", "CPU ratio", *rows]:
+        assert name in text
+
+
+@pytest.mark.parametrize("wrong", [["pair", "--repeats", "0"], ["cli", "--repeats", "few"], ["everything"], []])
+def test_bench_refuses_what_it_does_not_know(wrong: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *wrong], check=False, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "usage: python -m bench" in done.stderr
+
+
+def exchanges(*spans: tuple[float, float]) -> list[Exchange]:
+    return [Exchange(began, ended) for began, ended in spans]
+
+
+def test_the_critical_path_counts_what_waited_and_not_what_went_side_by_side() -> None:
+    assert longest_chain([]) == 0
+    assert longest_chain(exchanges((0, 1), (1, 2), (2, 3))) == 3
+    assert longest_chain(exchanges((0, 1), (0, 1), (0.5, 1.5))) == 1
+    # A long exchange beside two short ones: the two are the path.
+    assert longest_chain(exchanges((0, 10), (0, 4), (5, 9), (10, 11))) == 3
