@@ -61,9 +61,9 @@ def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
         output.note(words.say("demo.first", nip=_FIRM), sign="\n1", style="bold")
         first = asyncio.run(_issue(ksef, home, _FIRM, _OWNER, output))
         filed = len(ksef.requests(method="POST", path="/certificates/enrollments"))
+        output.note(words.say("demo.second", nip=_SECOND_FIRM), sign="\n2", style="bold")
         asyncio.run(_issue(ksef, home / "other-program", _SECOND_FIRM, _SECOND_OWNER, None))
         before = len(ksef.requests(method="POST", path="/certificates/enrollments"))
-        output.note(words.say("demo.second", nip=_SECOND_FIRM), sign="\n2", style="bold")
         second = asyncio.run(_issue(ksef, home, _SECOND_FIRM, _SECOND_OWNER, output))
         wasted = len(ksef.requests(method="POST", path="/certificates/enrollments")) - before
     finally:
