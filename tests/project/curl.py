@@ -1,0 +1,23 @@
+"""Stands in for curl on machines that lack it: the few options that the pages use (-s, -f, -X, -d, -H).
+Nothing but `test_start` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import urllib.request
+
+parser = argparse.ArgumentParser()
+parser.add_argument("-s", action="store_true")
+parser.add_argument("-f", action="store_true")
+parser.add_argument("-X", dest="method")
+parser.add_argument("-d", dest="body")
+parser.add_argument("-H", dest="headers", action="append", default=[])
+parser.add_argument("url")
+options = parser.parse_args()
+body = None if options.body is None else options.body.encode()
+headers = dict(header.split(": ", 1) for header in options.headers)
+request = urllib.request.Request(options.url, body, headers, method=options.method)  # noqa: S310 (a page's own address)
+with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    sys.stdout.buffer.write(answer.read())

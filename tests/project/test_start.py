@@ -1,0 +1,103 @@
+"""What docs/start.md tells people to type works, in one shell, in an empty home, against a real `ksef-sandbox`.
+Where the page shows an answer, the command gave it.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.project import pages
+
+START = pages.page("docs/start.md")
+SANDBOX = ".venv/bin/ksef-sandbox"
+MARK = "=-=-= "
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """An empty directory that looks like the checkout to whoever types `.venv/bin/...`."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1], target_is_directory=True)
+    return tmp_path
+
+
+@pytest.fixture
+def port(place: Path) -> Iterator[str]:
+    """Of a sandbox that runs as the page says, but on a free port: tests run side by side."""
+    command = [str(place / SANDBOX), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["base_url"]
+        yield re.findall(r":(\d+)/", url)[0]
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def _environment(place: Path, port: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KLUCZNIK_")}
+    return {
+        **kept,
+        "HOME": str(place / "home"),
+        "KLUCZNIK_KSEF_URL": f"http://127.0.0.1:{port}/v2",
+        "KLUCZNIK_LANG": "en",
+    }
+
+
+def _typed(commands: list[pages.Command], place: Path, port: str) -> list[tuple[int, str]]:
+    """Run the lines in one shell; the exit code and the whole output of each."""
+    script = ["exec 2>&1"]
+    if shutil.which("curl") is None:
+        script.append(f'curl() {{ "{sys.executable}" "{Path(__file__).with_name("curl.py")}" "$@"; }}')
+    for command in commands:
+        script += [command.line.replace("8380", port), f'printf "\\n{MARK}%s\\n" "$?"']
+    run = subprocess.run(
+        ["bash", "-c", "\n".join(script)],
+        cwd=place,
+        env=_environment(place, port),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    parts = re.split(rf"\n{MARK}(\d+)\n", run.stdout)
+    return [(int(code), output) for output, code in zip(parts[::2], parts[1::2], strict=False)]
+
+
+def test_what_the_first_steps_tell_people_to_type_works(place: Path, port: str) -> None:
+    commands = [command for command in pages.console(START) if command.line != SANDBOX]
+    ended = _typed(commands, place, port)
+    assert len(ended) == len(commands) >= 8
+    for command, (code, output) in zip(commands, ended, strict=True):
+        assert code == 0, f"{command.line}\n{output}"
+        assert all(line in output for line in command.shown), f"{command.line}\n{output}"
+    assert list((place / "for-other-programs").glob("*.key"))
+
+
+def test_the_first_steps_start_with_a_sandbox() -> None:
+    assert pages.console(START)[0].line == SANDBOX
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda path: str(path.name))
+def test_python_on_the_pages_names_what_there_is(page: Path) -> None:
+    for block in re.findall(r"(?ms)^```python\n(.*?)^```$", page.read_text(encoding="utf-8")):
+        tree = ast.parse(block)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                module = __import__(node.module or "", fromlist=["_"])
+                assert all(hasattr(module, one.name) for one in node.names)
+
+
+def test_the_python_of_the_sandbox_page_runs() -> None:
+    (block,) = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/sandbox.md"))
+    run = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v2 0\n", run.stdout)
