@@ -41,7 +41,7 @@ def run(command: Sequence[str | Path]) -> Run:
     # Into files: whoever reads pipes to their end has already waited for the process, and its own figures are gone.
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=_environment())
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -53,6 +53,11 @@ def run(command: Sequence[str | Path]) -> Run:
             f"{' '.join(map(str, command))} ended with {process.returncode}:\n{ended.errors or ended.output}"
         )
     return ended
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with compiled modules kept as any installation keeps them, whatever the developer's shell says."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 @dataclass(frozen=True)
