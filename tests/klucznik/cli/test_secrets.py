@@ -115,7 +115,7 @@ def test_the_keys_of_an_issued_pair_rest_only_encrypted(
 
 
 class Ear:
-    """Stands between the command and KSeF, hears every secret, and answers one path itself with all that it was sent."""
+    """Stands between the command and KSeF, hears every secret, and may answer one path itself with what it was sent."""
 
     def __init__(self, ksef: str, *, garble: str = "") -> None:
         self.heard: set[bytes] = set()
