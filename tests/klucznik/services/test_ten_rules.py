@@ -7,6 +7,7 @@ import asyncio
 import base64
 import logging
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from ksef_sandbox import Sandbox
 
 def look(home: Path, query: str) -> list[tuple[object, ...]]:
     """What another process sees in the database: committed rows only."""
-    with sqlite3.connect(f"file:{home / DATABASE_FILE}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{home / DATABASE_FILE}?mode=ro", uri=True)) as connection:
         return connection.execute(query).fetchall()
 
 
