@@ -32,8 +32,9 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port(place: Path) -> Iterator[str]:
-    """Of a sandbox that runs as the page says, but on a free port: tests run side by side."""
-    command = [str(place / SANDBOX), "--port", "0", "--json"]
+    """Of a sandbox that runs as the page says, but on a free port (tests run side by side) and without delays."""
+    at_once = [f"--set={name}=0" for name in ("auth_delay_ms", "enroll_delay_ms")]
+    command = [str(place / SANDBOX), "--port", "0", "--json", *at_once]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = json.loads(process.stdout.readline())["base_url"]
@@ -101,3 +102,19 @@ def test_the_python_of_the_sandbox_page_runs() -> None:
     run = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v2 0\n", run.stdout)
+
+
+@pytest.mark.parametrize(("readme", "language"), [("README.md", "en"), ("README.pl.md", "pl")])
+def test_the_demo_looks_as_the_readme_shows_it(readme: str, language: str, tmp_path: Path) -> None:
+    (shown,) = re.findall(r"(?ms)^```text\n(.*?)^```$", pages.page(readme))
+    run = subprocess.run(
+        [str(Path(sys.executable).with_name("klucznik")), "--lang", language, "demo"],
+        env={**os.environ, "TMPDIR": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    given = f"{run.stdout}\n{run.stderr}".splitlines()
+    whole = [line for line in shown.splitlines() if "[...]" not in line]
+    assert len(whole) > 8
+    assert [line for line in whole if line not in given] == []
