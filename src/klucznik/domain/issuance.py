@@ -52,7 +52,9 @@ _FOLLOWS: dict[EnrollmentState, frozenset[EnrollmentState]] = {
             EnrollmentState.KEY_COMMITTED,  # only when it is certain that nothing left this machine
         }
     ),
-    EnrollmentState.UNKNOWN: frozenset({EnrollmentState.ISSUED, EnrollmentState.KEY_COMMITTED}),
+    EnrollmentState.UNKNOWN: frozenset(
+        {EnrollmentState.ISSUED, EnrollmentState.KEY_COMMITTED, EnrollmentState.REJECTED}
+    ),
     # Back to UNKNOWN only where KSeF no longer tells the status; having arrived, it is never sent again.
     EnrollmentState.REQUESTED: frozenset({EnrollmentState.ISSUED, EnrollmentState.REJECTED, EnrollmentState.UNKNOWN}),
     EnrollmentState.ISSUED: frozenset({EnrollmentState.RETRIEVED, EnrollmentState.REJECTED}),
@@ -70,12 +72,17 @@ def may_follow(before: EnrollmentState, after: EnrollmentState) -> bool:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an enrollment was rejected, as KSeF said it."""
+    """Why an enrollment was rejected, as KSeF said it.
+
+    Attributes:
+        reason: name of our own finding, where it is not KSeF that said no.
+    """
 
     code: int | None
     text: str
     details: str = ""
     trace_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,8 @@ async def _outcome(installation: Installation, context: Context, ended: Issuance
     saved = sum(row.certificate_serial_number is not None for row in rows)
     if failure is None:
         raise KsefRefused("issuance_stopped", saved=saved)
+    if failure.reason is not None:
+        raise KsefRefused(failure.reason, saved=saved)
     raise KsefRefused(
         "enrollment_rejected",
         code=failure.code,

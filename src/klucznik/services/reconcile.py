@@ -26,16 +26,19 @@ from klucznik.storage import issuances
 SETTLES = timedelta(seconds=90)
 # How long an arrived request is waited for before a person is told to come back later.
 PATIENCE = timedelta(minutes=10)
+# KSeF issues within minutes. What it does not list a day later is given up, lest the doubt bar the subject for good.
+GIVEN_UP_AFTER = timedelta(days=1)
 _PAUSE_S = 10.0
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the request: a certificate, or (None) it never arrived."""
+    """What became of the request: a certificate, or (None) it never arrived, or (None, `given_up`) nobody can tell."""
 
     serial_number: str | None
     requested_at: datetime | None = None
+    given_up: bool = False
 
 
 async def investigate(
@@ -58,6 +61,8 @@ async def investigate(
             return found
         if await _never_arrived(installation, signed_in, enrollment, clock.now()):
             return Verdict(None)
+        if enrollment.sent_at is not None and clock.now() - enrollment.sent_at >= GIVEN_UP_AFTER:
+            return Verdict(None, given_up=True)
         if clock.now() >= until:
             raise KsefUnavailable("enrollment_undecided", name=enrollment.name)
         listener(Progress(Stage.WAITING_FOR_KSEF, type=enrollment.type, seconds=_PAUSE_S))

@@ -246,7 +246,10 @@ class Road:
             enrollment = await self._move(enrollment, EnrollmentState.UNKNOWN)
         self._limits = None
         verdict = await reconcile.investigate(self.installation, self.signed_in, enrollment, self.listener, self._keep)
-        if verdict.serial_number is None:
+        if verdict.given_up:
+            # Not sent again: it may have been spent. Whoever orders anew starts from the limits.
+            await self._reject(enrollment, KsefRefused("enrollment_given_up"))
+        elif verdict.serial_number is None:
             await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
         else:
             found = replace(
@@ -309,7 +312,7 @@ class Road:
             try:
                 held = proof.check_profile(issuance, enrollment, given, now=self._now)
             except VerificationFailed as error:
-                await self._reject(enrollment, KsefRefused(text=error.reason))
+                await self._reject(enrollment, error)
                 raise
 
             def commit(connection: Connection, enrollment: Enrollment = enrollment, held=held) -> None:  # type: ignore[no-untyped-def]
@@ -397,8 +400,11 @@ class Road:
             lambda connection: issuances.save_enrollment(connection, enrollment, state, now=self._now)
         )
 
-    async def _reject(self, enrollment: Enrollment, error: KsefRefused) -> None:
-        failure = Failure(error.code, error.text, " ".join(error.details), error.trace_id)
+    async def _reject(self, enrollment: Enrollment, error: KsefRefused | VerificationFailed) -> None:
+        if isinstance(error, KsefRefused) and (error.code is not None or error.status is not None):
+            failure = Failure(error.code, error.text, " ".join(error.details), error.trace_id)
+        else:
+            failure = Failure(None, "", reason=error.reason)
         await self._move(replace(enrollment, failure=failure), EnrollmentState.REJECTED)
 
     async def _pause(self, error: RateLimited) -> None:

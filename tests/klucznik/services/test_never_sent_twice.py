@@ -12,6 +12,7 @@ from tests.klucznik.mishaps import (
     Act,
     Mishap,
     Network,
+    afterwards,
     answer_cut,
     answer_lost,
     answer_too_late,
@@ -33,10 +34,11 @@ from tests.klucznik.world import (
     some_nip,
 )
 
-from klucznik.errors import KsefRefused, KsefUnavailable
-from klucznik.services.issue import issue
-from klucznik.services.progress import Progress, Stage
-from klucznik.services.reconcile import SETTLES
+from klucznik.errors import KsefError, KsefRefused, KsefUnavailable
+from klucznik.services.issue import Issued, issue
+from klucznik.services.limits import read_limits
+from klucznik.services.progress import Listener, Progress, Stage
+from klucznik.services.reconcile import GIVEN_UP_AFTER, SETTLES
 from ksef_sandbox import Sandbox
 
 each_request = pytest.mark.parametrize("nth", [1, 2], ids=["authentication", "offline"])
@@ -143,6 +145,65 @@ async def test_rule_3_a_doubt_that_stays_is_told_and_cleared_by_a_later_attempt(
         ksef.advance(minutes=30)
         await assert_whole_pair(klucznik, await issue(klucznik, context_of(nip), credential))
     assert len(filed(ksef, credential.holder.signs_in_as)) == 2
+
+
+async def test_rule_3_a_doubt_of_a_day_ends_without_sending_again(ksef: Sandbox, tmp_path: Path) -> None:
+    """Somebody else's request moved the counter, so nothing can prove any more that ours never arrived."""
+    nip = some_nip()
+    credential = company(nip, ksef)
+    subject = credential.holder.signs_in_as
+    async with installed(tmp_path / "here", ksef, transport=Network(Mishap(FILING, reset_before))) as klucznik:
+
+        async def order() -> object:
+            return await issue(klucznik, context_of(nip), credential)
+
+        set_limits(ksef, subject, enrollment=10)
+        with pytest.raises(RuntimeError):
+            await issue(klucznik, context_of(nip), credential, listener=interrupt_at(Stage.ANSWER_LOST))
+        async with installed(tmp_path / "elsewhere", ksef) as other:
+            await assert_whole_pair(other, await issue(other, context_of(nip), credential))
+        for wait, reason in ((timedelta(0), "enrollment_undecided"), (GIVEN_UP_AFTER, "enrollment_given_up")):
+            ksef.advance(seconds=wait.total_seconds())
+            with pytest.raises(KsefError) as caught:
+                await order()
+            assert caught.value.reason == reason
+        assert len(filed(ksef, subject)) == 2  # of the other installation
+        await assert_whole_pair(klucznik, await order())
+    assert len(filed(ksef, subject)) == 4
+
+
+async def test_rule_3_a_request_that_ksef_has_forgotten_does_not_bar_the_subject_for_good(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    """After 30 days its status is gone, and it was rejected, so that no certificate tells of it either."""
+    ksef.set(enroll_delay_ms=1000)
+    nip = some_nip()
+    credential = company(nip, ksef)
+    subject = credential.holder.signs_in_as
+    network = Network(Mishap(FILING, afterwards(lambda: set_limits(ksef, subject, certificate=1)), on=2))
+    async with installed(tmp_path, ksef, transport=network) as klucznik:
+        with pytest.raises(RuntimeError):
+            await issue(klucznik, context_of(nip), credential, listener=interrupt_at(Stage.WAITING_FOR_KSEF))
+        ksef.advance(days=31)
+        await read_limits(klucznik, context_of(nip), credential)  # the sandbox works when it is asked for something
+        set_limits(ksef, subject, certificate=6)
+        with pytest.raises(KsefRefused) as caught:
+            await issue(klucznik, context_of(nip), credential)
+        assert (caught.value.reason, caught.value.data["saved"]) == ("enrollment_given_up", 1)
+        outcome = await issue(klucznik, context_of(nip), credential)
+        assert isinstance(outcome, Issued)
+        assert [held.type.value for held in outcome.certificates] == ["Offline"]
+    assert len(accepted(ksef, subject)) == 3
+
+
+def interrupt_at(stage: Stage) -> Listener:
+    """Whoever listens may fail; the issuance stops there, as at Ctrl-C."""
+
+    def listen(progress: Progress) -> None:
+        if progress.stage is stage:
+            raise RuntimeError
+
+    return listen
 
 
 async def test_rule_3_a_lost_answer_of_the_last_request_of_all_is_adopted(ksef: Sandbox, tmp_path: Path) -> None:
