@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -258,6 +257,8 @@ def make_test_credential(
 
 
 def version(ctx: typer.Context, as_json: AsJson = False) -> None:
+    from importlib.metadata import version as installed_version
+
     _, output = _start(ctx, as_json)
     number = installed_version("klucznik")
     output.result({"outcome": "version", "version": number}, f"klucznik {number}")

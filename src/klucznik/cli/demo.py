@@ -10,7 +10,6 @@ import asyncio
 import tempfile
 import time
 from datetime import UTC, datetime
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -109,6 +108,8 @@ async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Outp
 
 
 def _start_local_ksef() -> LocalKsef:
+    from importlib.metadata import entry_points
+
     found = entry_points(group="klucznik.local_ksef")
     if not found:
         raise KlucznikError("local_ksef_missing")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from enum import Enum
 
 import typer
-from typer import rich_utils
 from typer._click import exceptions as click
+from typer._click.formatting import HelpFormatter
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
@@ -26,6 +26,18 @@ class _Speaks:
         usage: str = super().get_usage(ctx)  # type: ignore[misc]
         return usage.replace("Usage:", self.words.say("usage.heading"), 1)
 
+    def format_help(self, ctx: typer.Context, formatter: HelpFormatter) -> None:
+        # Imported by the help alone: what draws it costs a command that draws nothing a tenth of its CPU.
+        from typer import rich_utils
+
+        rich_utils.OPTIONS_PANEL_TITLE = self.words.say("usage.options")
+        rich_utils.COMMANDS_PANEL_TITLE = self.words.say("usage.commands")
+        rich_utils.ARGUMENTS_PANEL_TITLE = self.words.say("usage.arguments")
+        rich_utils.DEFAULT_STRING = self.words.say("usage.default")
+        rich_utils.ENVVAR_STRING = self.words.say("usage.variable")
+        rich_utils.REQUIRED_LONG_STRING = self.words.say("usage.required")
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+
     def get_help_option(self, ctx: typer.Context) -> TyperOption | None:
         option: TyperOption | None = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:
@@ -37,12 +49,6 @@ def classes_for(words: Words) -> tuple[type[TyperGroup], type[TyperCommand]]:
     """The parser's classes, speaking one language."""
     group = type("Group", (_Speaks, TyperGroup), {"words": words})
     command = type("Command", (_Speaks, TyperCommand), {"words": words})
-    rich_utils.OPTIONS_PANEL_TITLE = words.say("usage.options")
-    rich_utils.COMMANDS_PANEL_TITLE = words.say("usage.commands")
-    rich_utils.ARGUMENTS_PANEL_TITLE = words.say("usage.arguments")
-    rich_utils.DEFAULT_STRING = words.say("usage.default")
-    rich_utils.ENVVAR_STRING = words.say("usage.variable")
-    rich_utils.REQUIRED_LONG_STRING = words.say("usage.required")
     return group, command
 
 
