@@ -80,7 +80,8 @@ def process(
     done = subprocess.run(
         [COMMAND, *map(str, arguments)],
         cwd=cwd,
-        env={**clean(os.environ), "COLUMNS": "200", **(variables or {})},
+        # Python would save its compiled modules cut off at that size and find them damaged at its next start.
+        env={**clean(os.environ), "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1", **(variables or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
