@@ -64,7 +64,7 @@ async def lose_power(
 async def test_power_loss_before_any_act_loses_no_key_and_files_no_second_request(
     story: str, ksef: Sandbox, tmp_path: Path
 ) -> None:
-    # A lost request is waited for in rounds of three acts: every second act meets each of them, in one round or another.
+    # A lost request is waited for in rounds of three acts; every second act meets each of them in one of the rounds.
     step = 2 if story == "second-request-lost" else 1
     for acts in count(0 if story == STORIES[0] else BEFORE_THE_FIRST_REQUEST, step):
         nip, home = some_nip(), tmp_path / str(acts)
