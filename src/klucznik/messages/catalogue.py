@@ -5,13 +5,13 @@ A message is named by a key, never by its English text, so that both languages s
 
 from __future__ import annotations
 
+import gettext
+import io
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-from klucznik.messages import po
 
 LANGUAGES = ("pl", "en")
 
@@ -23,20 +23,20 @@ _WARSAW = ZoneInfo("Europe/Warsaw")
 class Words:
     """The catalogue of one language."""
 
-    def __init__(self, language: str, catalogue: po.Catalogue) -> None:
+    def __init__(self, language: str, translations: gettext.GNUTranslations) -> None:
         self.language = language
-        self._catalogue = catalogue
+        self._translations = translations
 
     def has(self, key: str) -> bool:
-        return key in self._catalogue.forms
+        return self._translations.gettext(key) != key
 
     def say(self, key: str, /, **data: object) -> str:
         """The sentence behind `key`, with `data` put in; what the data lacks is shown as a dash."""
-        return self._fill(self._form(key, 0), data)
+        return self._fill(self._translations.gettext(key), data)
 
     def count(self, key: str, number: int, /, **data: object) -> str:
         """The form of `key` that fits a number (``{n}`` in the sentence)."""
-        return self._fill(self._form(key, self._catalogue.form_for(number)), {"n": number, **data})
+        return self._fill(self._translations.ngettext(key, key, number), {"n": number, **data})
 
     def date(self, moment: datetime) -> str:
         """A day on the Polish calendar, for example ``23.11.2026``."""
@@ -45,10 +45,6 @@ class Words:
     def moment(self, moment: datetime) -> str:
         """A moment on the Polish clock, for example ``23.11.2026, 14:05``."""
         return moment.astimezone(_WARSAW).strftime("%d.%m.%Y, %H:%M")
-
-    def _form(self, key: str, which: int) -> str:
-        forms = self._catalogue.forms.get(key)
-        return key if forms is None else forms[which]
 
     def _fill(self, text: str, data: Mapping[str, object]) -> str:
         shown = {name: self._shown(value) for name, value in data.items()}
@@ -68,6 +64,13 @@ class _Dashes(dict[str, str]):
 @lru_cache(maxsize=len(LANGUAGES))
 def words_in(language: str) -> Words:
     """The catalogue of a language; anything that is not a known language is Polish."""
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
     chosen = language if language in LANGUAGES else LANGUAGES[0]
-    with (_HERE / f"{chosen}.po").open(encoding="utf-8") as file:
-        return Words(chosen, po.read(file))
+    with (_HERE / f"{chosen}.po").open("rb") as file:
+        catalogue = read_po(file, locale=chosen)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Words(chosen, gettext.GNUTranslations(compiled))
