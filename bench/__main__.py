@@ -17,7 +17,7 @@ from bench.report import Report
 def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     report: Report = (
-        pair.measure(rtt_ms=options.rtt_ms, repeats=options.repeats)
+        pair.measure(rtt_ms=options.rtt_ms, tls=options.tls, repeats=options.repeats)
         if options.command == "pair"
         else cli.measure(repeats=options.repeats)
     )
@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     pairs = commands.add_parser("pair", help="a whole pair of certificates over a slow line, beside ksef-client")
     pairs.add_argument("--rtt-ms", type=float, default=50.0, help="round trip of the line in ms (default: %(default)s)")
+    pairs.add_argument("--tls", action="store_true", help="each connection costs the round trip of TLS 1.3 as well")
     processes = commands.add_parser("cli", help="whole processes: start-up, and issue beside a ksef-client script")
     for command in (pairs, processes):
         command.add_argument("--repeats", type=_repeats, default=7, help="runs of each (default: %(default)s)")

@@ -18,9 +18,9 @@ from bench.processes import BenchError, LocalKsef, local_ksef, run
 from bench.proxy import Exchange, LatencyProxy, longest_chain
 from bench.report import Report, Table, ratio
 
-COLUMNS = ("client", "wall s", "CPU s", "requests", "connections", "critical path (round trips)")
+COLUMNS = ("client", "wall s", "CPU s", "requests", "handshakes", "critical path (round trips)")
 NOTES = (
-    "The critical path is the longest chain of exchanges (connecting counts as one) each of which began after the one\n"
+    "The critical path is the longest chain of exchanges (a handshake is one) each of which began after the one\n"
     "before had ended, as the proxy saw them: the wall time cannot be shorter than that many round trips.",
     "CPU: user and system time of the client's process for the job alone, without its imports.",
 )
@@ -33,7 +33,7 @@ class Part:
     wall_s: float
     cpu_s: float
     requests: int
-    connections: int
+    handshakes: int
     chain: int
 
 
@@ -45,13 +45,13 @@ class Job:
     whole: Part
 
 
-def measure(*, rtt_ms: float, repeats: int) -> Report:
+def measure(*, rtt_ms: float, tls: bool, repeats: int) -> Report:
     """Run both clients `repeats` times each, in turns, so that whatever else the machine does hits both alike."""
     ours: list[Job] = []
     theirs: list[Job] = []
     with TemporaryDirectory() as scratch, local_ksef() as ksef:
         some = applicants(Path(scratch))
-        with LatencyProxy(*ksef.address, rtt_s=rtt_ms / 1000) as line:
+        with LatencyProxy(*ksef.address, rtt_s=rtt_ms / 1000, handshakes=2 if tls else 1) as line:
             url = f"http://127.0.0.1:{line.port}/v2"
             # The sandbox's first requests of each kind are slower than all later ones.
             _run(ksef, line, _klucznik(url, next(some)))
@@ -59,7 +59,7 @@ def measure(*, rtt_ms: float, repeats: int) -> Report:
                 ours.append(_run(ksef, line, _klucznik(url, next(some))))
                 theirs.append(_run(ksef, line, _ksef_client(url, next(some))))
     return Report(
-        title=f"A pair of certificates, round trip {rtt_ms:g} ms, median of {repeats}",
+        title=f"A pair of certificates, round trip {rtt_ms:g} ms{', as over TLS' if tls else ''}, median of {repeats}",
         tables={
             "Sign in, limits, data, two requests, polls, retrieval: the pair is held": _table(
                 [job.to_pair for job in ours], [job.to_pair for job in theirs]
@@ -93,12 +93,12 @@ def _run(ksef: LocalKsef, line: LatencyProxy, command: Sequence[str]) -> Job:
 
 def _part(marks: Marks, until: Moment, exchanges: Sequence[Exchange]) -> Part:
     those = [exchange for exchange in exchanges if exchange.began <= until.at]
-    connections = sum(exchange.connecting for exchange in those)
+    handshakes = sum(exchange.connecting for exchange in those)
     return Part(
         wall_s=until.at - marks.started.at,
         cpu_s=until.cpu_s - marks.started.cpu_s,
-        requests=len(those) - connections,
-        connections=connections,
+        requests=len(those) - handshakes,
+        handshakes=handshakes,
         chain=longest_chain(those),
     )
 
@@ -114,6 +114,6 @@ def _medians(parts: Sequence[Part]) -> tuple[float, float, int, int, int]:
         round(median(part.wall_s for part in parts), 3),
         round(median(part.cpu_s for part in parts), 3),
         round(median(part.requests for part in parts)),
-        round(median(part.connections for part in parts)),
+        round(median(part.handshakes for part in parts)),
         round(median(part.chain for part in parts)),
     )

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -19,7 +20,7 @@ _CHUNK = 65536
 
 @dataclass
 class Exchange:
-    """What the client waited for: a connection, or a request and its answer. Seconds of the monotonic clock."""
+    """What the client waited for: a step of connecting, or a request and its answer. Seconds of the monotonic clock."""
 
     began: float
     ended: float
@@ -37,16 +38,17 @@ def longest_chain(exchanges: Iterable[Exchange]) -> int:
 
 
 class LatencyProxy:
-    """Stands before a local server; half a round trip is added in each direction, a whole one to each connection.
+    """Stands before a local server; half a round trip is added in each direction, whole ones to each connection.
 
     Args:
         host, port: the server.
         rtt_s: seconds of one round trip.
+        handshakes: round trips before the first request of a connection: 1 for TCP, 2 with TLS 1.3 on top.
     """
 
-    def __init__(self, host: str, port: int, *, rtt_s: float) -> None:
+    def __init__(self, host: str, port: int, *, rtt_s: float, handshakes: int) -> None:
         self._server = (host, port)
-        self._rtt_s = rtt_s
+        self._rtt_s, self._handshakes = rtt_s, handshakes
         self._exchanges: list[Exchange] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="latency-proxy", daemon=True)
@@ -77,10 +79,10 @@ class LatencyProxy:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         accepted = self._loop.time()
-        # The kernel said yes to the client at once; over the line it would have heard it a round trip later.
-        connected = accepted + self._rtt_s
-        self._exchanges.append(Exchange(accepted, connected, connecting=True))
-        line = _Line(self._exchanges, connected)
+        # The kernel said yes to the client at once; over the line it would have heard it round trips later.
+        steps = [accepted + step * self._rtt_s for step in range(self._handshakes + 1)]
+        self._exchanges += [Exchange(*step, connecting=True) for step in pairwise(steps)]
+        line = _Line(self._exchanges, steps[-1])
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._server)
         half = self._rtt_s / 2
         try:
