@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from klucznik.clock import Clock, SystemClock
 from klucznik.domain.environments import Endpoint, Environment, endpoint
+from klucznik.domain.sealed import WrappedDataKey
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError
 from klucznik.keys.master_key import MasterKey, master_key_file, master_key_from_environment
@@ -95,15 +96,19 @@ class Installation:
 
 async def _open_vault(home: Path, database: Database, master_key: str | None, clock: Clock) -> Vault:
     data_keys = await database.read(private_keys.load_data_keys)
-    vault = Vault.open(_master_key(home, master_key, needed=bool(data_keys)), data_keys)
-    if not data_keys:
-        first = vault.new_data_key()
+    master = _master_key(home, master_key, needed=bool(data_keys))
+    vault = Vault.open(master, data_keys)
+    if data_keys:
+        return vault
+    first = vault.new_data_key()
 
-        def add(connection: Connection) -> None:
+    def add(connection: Connection) -> list[WrappedDataKey]:
+        # Another process may have been faster: whoever seals with a key that the others lack, seals for himself alone.
+        if not private_keys.load_data_keys(connection):
             private_keys.add_data_key(connection, first, now=clock.now())
+        return private_keys.load_data_keys(connection)
 
-        await database.write(add)
-    return vault
+    return Vault.open(master, await database.write(add))
 
 
 def _master_key(home: Path, text: str | None, *, needed: bool) -> MasterKey:

@@ -7,9 +7,11 @@ and two writers queue up instead of failing half-way.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,16 +42,19 @@ class Database:
                 ``database_newer`` …
         """
         self._path = path
-        try:
-            _make_private_file(path)
-        except OSError as error:
-            raise StorageError(os_reason(error, "database_unreachable"), file=str(path)) from None
-        self._engine = _sqlite_engine(path)
-        try:
-            self._bring_up_to_date()
-        except BaseException:
-            self._engine.dispose()
-            raise
+        with ExitStack() as alone:
+            try:
+                _make_private_directory(path.parent)
+                alone.enter_context(_one_at_a_time(path.parent))
+                _make_private_file(path)
+            except OSError as error:
+                raise StorageError(os_reason(error, "database_unreachable"), file=str(path)) from None
+            self._engine = _sqlite_engine(path)
+            try:
+                self._bring_up_to_date()
+            except BaseException:
+                self._engine.dispose()
+                raise
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` against one consistent view. It must not write."""
@@ -107,10 +112,34 @@ def _sqlite_engine(path: Path) -> Engine:
     return engine
 
 
+def _make_private_directory(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    """Whoever else opens a database here waits: SQLite turns away, not queues, those who switch a new file to WAL."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _make_private_file(path: Path) -> None:
-    """The file exists, readable by its owner alone, before SQLite writes the first byte."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    """The file exists, readable by its owner alone, before SQLite writes the first byte.
+
+    A file that exists is never opened here. Closing it again would drop the locks that another connection of this very
+    process holds (POSIX), and another process could then take away the write-ahead log under it.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS)) from None
+        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def _revision(connection: Connection) -> str | None:

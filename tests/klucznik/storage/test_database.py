@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -215,6 +217,37 @@ def test_a_home_that_may_not_be_written_is_told() -> None:
     with unprivileged() as home:
         home.chmod(0o500)
         assert reason_of(home / "klucznik.db") == "not_permitted"
+
+
+OTHER_PROCESS = """
+import asyncio, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from klucznik.domain.sealed import WrappedDataKey
+from klucznik.storage import private_keys
+from klucznik.storage.database import Database
+
+database = Database(Path(sys.argv[1]))
+key = WrappedDataKey("of another process", "master", b"n" * 12, b"c" * 48)
+asyncio.run(database.write(lambda connection: private_keys.add_data_key(connection, key, now=datetime.now(UTC))))
+database.close()
+"""
+
+
+async def test_opening_it_twice_in_one_process_never_lets_another_take_away_the_log(tmp_path: Path) -> None:
+    """What the first connection commits afterwards must still be there for everybody."""
+    path = tmp_path / "klucznik.db"
+    first = Database(path)
+    await first.read(private_keys.load_data_keys)
+    second = Database(path)
+    second.close()
+    subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(path)], check=True, timeout=60)
+    await first.write(save_data_key)
+    third = Database(path)
+    seen = {key.data_key_id for key in await third.read(private_keys.load_data_keys)}
+    first.close()
+    third.close()
+    assert seen == {"of another process", "data-key"}
 
 
 async def test_two_processes_that_make_the_database_at_once_make_one(tmp_path: Path) -> None:
