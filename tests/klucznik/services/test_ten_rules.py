@@ -9,7 +9,6 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -37,8 +36,6 @@ from klucznik.services.issue import Issued, issue
 from klucznik.services.progress import Progress
 from klucznik.services.sign_in import unsealed
 from ksef_sandbox import Sandbox
-
-T = TypeVar("T")
 
 
 def look(home: Path, query: str) -> list[tuple[object, ...]]:
