@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point; exits with 0, or with 2 for anything the user can put right."""
     options = _parser().parse_args(arguments)
     if options.command == "switches":
+        # `ksef-sandbox switches | head` is no error: whoever has read enough closes the pipe.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         _list_switches(as_json=options.json)
         raise SystemExit(EXIT_OK)
     switches = Switches()
