@@ -5,6 +5,7 @@ Rule 6 of the design: first the certificate itself, then a real login with the o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -73,6 +74,11 @@ def check_profile(
         key_id=enrollment.key_id,
         origin=Origin.ISSUED,
     )
+
+
+async def prove_all(installation: Installation, context: Context, those: Sequence[Enrollment]) -> list[Proof]:
+    """`prove` each; the first failure ends it."""
+    return [await prove(installation, context, enrollment) for enrollment in those]
 
 
 async def prove(installation: Installation, context: Context, enrollment: Enrollment) -> Proof:

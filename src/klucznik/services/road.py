@@ -45,6 +45,7 @@ from klucznik.services.installation import Installation
 from klucznik.services.naming import certificate_name
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.sign_in import SignedIn
+from klucznik.services.together import together
 from klucznik.storage import certificates, issuances, leases, private_keys
 
 T = TypeVar("T")
@@ -108,10 +109,12 @@ class Road:
     # ── before anything is sent ──────────────────────────────────────────────────────────────────────────────────
 
     async def _preflight(self, issuance: Issuance, _: Sequence[Enrollment]) -> Issuance:
-        limits, data = await asyncio.gather(self._read_limits(), self.signed_in.session.enrollment_data())
+        limits = await self._read_limits()
         findings = preflight(limits, len(issuance.missing))
         if findings:
             return await self._refuse(issuance, limits, findings, needed=len(issuance.missing))
+        # Not beside the limits: a second connection costs more round trips (TCP, TLS) than it saves.
+        data = await self.signed_in.session.enrollment_data()
         prepared = [await self._prepare(issuance, kind, data) for kind in issuance.missing]
         underway = replace(issuance, state=IssuanceState.UNDERWAY, limits_before=limits)
 
@@ -329,9 +332,8 @@ class Road:
         # Where the user is now: rights in the company in which the issuance began may be gone since.
         context = self.signed_in.context
         try:
-            limits, proofs = await asyncio.gather(
-                self.signed_in.session.limits(),
-                asyncio.gather(*(proof.prove(self.installation, context, enrollment) for enrollment in those)),
+            limits, proofs = await together(
+                self.signed_in.session.limits(), proof.prove_all(self.installation, context, those)
             )
         except SignInRefused as error:
             if error.code == _CERTIFICATE_INVALID:

@@ -11,6 +11,7 @@ from tests.klucznik.world import (
     QUICK,
     accepted,
     assert_whole_pair,
+    calls_of,
     company,
     context_of,
     filed,
@@ -54,6 +55,8 @@ async def test_a_pair_is_issued_only_where_both_limits_leave_room_for_two(
             assert len(filed(ksef, subject)) == len(accepted(ksef, subject)) == 2
             return
     assert filed(ksef, subject) == []
+    # What a request would need is not even asked for.
+    assert "/certificates/enrollments/data" not in {call.route for call in calls_of(ksef, subject)}
     assert isinstance(outcome, Refusal)
     assert (outcome.subject, outcome.needed, outcome.filed) == (subject, 2, 0)
     assert outcome.limits.enrollment == Allowance(enrollment, enrollment)
