@@ -332,8 +332,9 @@ class Road:
         # Where the user is now: rights in the company in which the issuance began may be gone since.
         context = self.signed_in.context
         try:
-            limits, proofs = await together(
-                self.signed_in.session.limits(), proof.prove_all(self.installation, context, those)
+            # The longer road first: it takes the connection that is open, and the shorter one waits for a second.
+            proofs, limits = await together(
+                proof.prove_all(self.installation, context, those), self.signed_in.session.limits()
             )
         except SignInRefused as error:
             if error.code == _CERTIFICATE_INVALID:
