@@ -50,6 +50,7 @@ class LatencyProxy:
         self._server = (host, port)
         self._rtt_s, self._handshakes = rtt_s, handshakes
         self._exchanges: list[Exchange] = []
+        self._connections: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="latency-proxy", daemon=True)
 
@@ -58,7 +59,7 @@ class LatencyProxy:
         self._ready.wait()
         return self
 
-    def __exit__(
+    def __exit__(  # waits for connections that are still open, which end with their clients
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -71,11 +72,18 @@ class LatencyProxy:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port: int = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
+        if self._connections:
+            await asyncio.wait(self._connections)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._carry(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         accepted = self._loop.time()
