@@ -1,23 +1,26 @@
 """The management face under /sandbox: clock, request log, switches, limits, reset, CA (never reachable through /v2).
-It is for tests and people; nothing here belongs to KSeF.
+It is for tests and people; nothing here belongs to KSeF. What it only shows is `management_views.py`.
 """
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 
 from ksef_sandbox import enrollments, limits, testdata
 from ksef_sandbox.answers import empty_answer, json_answer
 from ksef_sandbox.certificates import CertificateState, state_of
 from ksef_sandbox.identity import Identity, IdentityType
+from ksef_sandbox.management_guard import Guarded
+from ksef_sandbox.problems import problem
 from ksef_sandbox.requestlog import LoggedRequest
 from ksef_sandbox.state import World
 from ksef_sandbox.switches import SwitchError, registry
-from ksef_sandbox.wire import JsonValue, json_bytes, timestamp
+from ksef_sandbox.wire import JsonValue, timestamp
 
 PREFIX = "/sandbox"
 _FARTHEST = timedelta(days=365 * 50)
@@ -53,16 +56,28 @@ SwitchesInput = dict[str, StrictBool | StrictInt | StrictStr]
 
 
 def install(app: FastAPI, world: World) -> None:
-    """Add the management routes and the form of their errors."""
-    router = APIRouter(prefix=PREFIX)
-    _clock_routes(router, world)
-    _log_routes(router, world)
-    _switch_routes(router, world)
-    _subject_routes(router, world)
-    _information_routes(router, world)
-    app.include_router(router)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    """Put the face under its prefix, and lead people there who open the address in a browser."""
+
+    async def to_the_page(request: Request) -> Response:
+        return RedirectResponse(f"{PREFIX}/")
+
+    app.router.add_route("/", to_the_page)
+    app.router.add_route(PREFIX, to_the_page)
+    app.mount(PREFIX, Guarded(lambda: create(world), world.commit))
     app.add_exception_handler(HTTPException, _http_error)
+
+
+def create(world: World) -> FastAPI:
+    """Build the face; its paths are without the prefix."""
+    face = FastAPI(title="ksef-sandbox", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    _clock_routes(face.router, world)
+    _log_routes(face.router, world)
+    _switch_routes(face.router, world)
+    _subject_routes(face.router, world)
+    _information_routes(face.router, world)
+    face.add_exception_handler(RequestValidationError, _invalid)
+    face.add_exception_handler(HTTPException, _http_error)
+    return face
 
 
 def _clock_routes(router: APIRouter, world: World) -> None:
@@ -120,7 +135,7 @@ def _switch_routes(router: APIRouter, world: World) -> None:
         try:
             world.switches.set_all(body)
         except SwitchError as error:
-            return _problem(400, str(error))
+            return problem(400, str(error))
         return json_answer(_switches(world))
 
 
@@ -189,21 +204,16 @@ def _information_routes(router: APIRouter, world: World) -> None:
         return Response(world.ca.revocation_list(now, found), media_type="application/pkix-crl")
 
 
-def _problem(status: int, detail: str, kind: Literal["Bad Request", "HTTP error"] = "Bad Request") -> Response:
-    body = json_bytes({"title": kind, "status": status, "detail": detail})
-    return Response(body, status, media_type="application/problem+json")
-
-
 async def _invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     sentences = [f"{'.'.join(map(str, item['loc'][1:])) or 'body'}: {item['msg']}" for item in error.errors()]
-    return _problem(400, "; ".join(sentences))
+    return problem(400, "; ".join(sentences))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    response = _problem(error.status_code, f"{error.detail}: {request.method} {request.url.path}", "HTTP error")
+    response = problem(error.status_code, f"{error.detail}: {request.method} {request.url.path}")
     response.headers.update(error.headers or {})
     return response
