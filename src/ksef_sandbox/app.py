@@ -18,6 +18,7 @@ from ksef_sandbox import (
     routes_tokens,
 )
 from ksef_sandbox.pipeline import METHODS, PREFIX, Hook, Pipeline, Route
+from ksef_sandbox.ratelimits import RateLimits
 from ksef_sandbox.state import World
 
 ROUTES: tuple[Route, ...] = (
@@ -29,6 +30,11 @@ ROUTES: tuple[Route, ...] = (
     *routes_permission_queries.ROUTES,
     *routes_testdata.ROUTES,
 )
+
+
+def default_hooks(world: World) -> tuple[Hook, ...]:
+    """What every sandbox does with every request, in this order: first the rate limits."""
+    return (RateLimits(world.rate_windows),)
 
 
 def create_app(world: World, hooks: Sequence[Hook] = ()) -> FastAPI:

@@ -85,13 +85,13 @@ def _serve(options: argparse.Namespace, switches: Switches) -> int:
     world.ca.crl_url = f"{url}/sandbox/ca.crl"
 
     async def run() -> None:
-        from ksef_sandbox.app import create_app
+        from ksef_sandbox.app import create_app, default_hooks
         from ksef_sandbox.server import serve
 
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(create_app(world), listener, stop, lambda: _announce(options, url))
+        await serve(create_app(world, default_hooks(world)), listener, stop, lambda: _announce(options, url))
 
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from cryptography import x509
 
 from ksef_sandbox import server, testdata
-from ksef_sandbox.app import create_app
+from ksef_sandbox.app import create_app, default_hooks
 from ksef_sandbox.identity import Identity, IdentityType
 from ksef_sandbox.management import move_clock
 from ksef_sandbox.requestlog import LoggedRequest
@@ -69,7 +69,7 @@ class Sandbox:
         self._loop = server.new_event_loop()
         self._stop = asyncio.Event()
         ready = threading.Event()
-        serving = server.serve(create_app(self._world), listener, self._stop, ready.set)
+        serving = server.serve(create_app(self._world, default_hooks(self._world)), listener, self._stop, ready.set)
         self._thread = threading.Thread(target=self._run, args=(serving,), name="ksef-sandbox", daemon=True)
         self._thread.start()
         ready.wait()

@@ -1,5 +1,5 @@
 """Certificate limits of a subject: maxima, what is used, what remains (facts.md §4).
-Also the limits of a context and the API rate values that can be read; counting API calls is not done here.
+Also the limits of a context and the API rate values that can be read; counting API calls is done in `ratelimits.py`.
 """
 
 from dataclasses import dataclass
@@ -73,6 +73,10 @@ PRODUCTION_RATES = {
     "other": RateValues(10, 30, 120),
 }
 RATE_BOUND = 10  # test data may set up to this many times the production value
+_HIGHEST_RATES = {
+    name: RateValues(values.per_second * RATE_BOUND, values.per_minute * RATE_BOUND, values.per_hour * RATE_BOUND)
+    for name, values in PRODUCTION_RATES.items()
+}
 
 
 def maxima(world: World, identity: Identity) -> Maxima:
@@ -151,13 +155,12 @@ def count_in_window(moments: list[datetime], now: datetime, switches: Switches) 
     return count if anchor is not None and now < anchor + window else 0
 
 
-def effective_rates(world: World, context: ContextIdentifier) -> dict[str, RateValues]:
+def effective_rates(world: World, context: ContextIdentifier | None) -> dict[str, RateValues]:
     """Rate limits of a context: by test data, else by the profile; `off` shows the highest values that can be set."""
-    override = world.context_rates.get(identity_key(context))
+    override = world.context_rates.get(identity_key(context)) if context else None
     if override:
         return override.groups
-    factor = 1 if world.switches.rate_profile == "prd" else RATE_BOUND
-    return {
-        name: RateValues(values.per_second * factor, values.per_minute * factor, values.per_hour * factor)
-        for name, values in PRODUCTION_RATES.items()
-    }
+    if world.switches.rate_profile == "custom":
+        s = world.switches
+        return {**PRODUCTION_RATES, "other": RateValues(s.rate_per_second, s.rate_per_minute, s.rate_per_hour)}
+    return PRODUCTION_RATES if world.switches.rate_profile == "prd" else _HIGHEST_RATES

@@ -18,6 +18,7 @@ from ksef_sandbox.requestlog import RequestLog
 from ksef_sandbox.store import Store
 from ksef_sandbox.switches import Switches
 from ksef_sandbox.tables import Journal, NoJournal, Table
+from ksef_sandbox.windows import SlidingWindows
 
 R = TypeVar("R")
 
@@ -32,6 +33,7 @@ class World:
         self._first_switches = self.switches.as_dict()
         self.clock = Clock()
         self.log = RequestLog()
+        self.rate_windows = SlidingWindows()
         # Requests still in progress by the moment they are due, so that nothing has to search for them.
         self.due_enrollments: list[tuple[datetime, str]] = []
         self._store = Store(path) if path else None
@@ -126,6 +128,7 @@ class World:
         for table in self._tables:
             table.clear()
         self.log.clear()
+        self.rate_windows.clear()
         self.due_enrollments.clear()
         self.switches.set_all(self._first_switches)
         self.clock.offset = timedelta()

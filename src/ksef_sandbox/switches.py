@@ -25,7 +25,17 @@ class Switches:
     env_profile: Literal["test", "demo", "prd"] = _switch(
         "test", "the environment played; demo and prd refuse self-signed certificates and have no /testdata", "1.1"
     )
-    rate_profile: Literal["prd", "te10x", "off"] = _switch("prd", "API rate limits in force by default", "1.4")
+    rate_profile: Literal["prd", "te10x", "off", "custom"] = _switch(
+        "prd", "API rate limits in force where test data set no others; off counts nothing", "1.4"
+    )
+    rate_per_second: int = _switch(10, "with rate_profile=custom: calls of one route a second", "1.4")
+    rate_per_minute: int = _switch(30, "with rate_profile=custom: calls of one route a minute", "1.4")
+    rate_per_hour: int = _switch(120, "with rate_profile=custom: calls of one route an hour", "1.4")
+    retry_after_escalation: Literal["double", "fixed"] = _switch(
+        "double",
+        "how long a call too many blocks: 30 s, twice as long with each repeat up to an hour; or always 30 s",
+        "1.4",
+    )
     error_format_default: Literal["legacy", "problem"] = _switch(
         "legacy", "form of a 400 or 429 when the client does not ask for one", "1.3"
     )

@@ -1,4 +1,4 @@
-"""A fresh sandbox for each test: seeded, without delays, in memory."""
+"""A fresh sandbox for each test: seeded, without delays and rate limits, in memory."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,15 @@ import pytest
 from tests.sandbox.driver import Driver
 
 from ksef_sandbox import Sandbox
+from ksef_sandbox.switches import SwitchValue
 
-NO_DELAYS = {"auth_delay_ms": 0, "enroll_delay_ms": 0, "revoke_delay_ms": 0, "perm_delay_ms": 0}
+NO_DELAYS: dict[str, SwitchValue] = {
+    "auth_delay_ms": 0,
+    "enroll_delay_ms": 0,
+    "revoke_delay_ms": 0,
+    "perm_delay_ms": 0,
+    "rate_profile": "off",
+}
 
 
 @pytest.fixture

@@ -247,12 +247,13 @@ def test_test_data_set_and_restore_the_limits_of_a_context(driver: Driver) -> No
 
 
 def test_rate_limits_follow_the_profile_and_test_data(ksef: Sandbox, driver: Driver) -> None:
+    ksef.set(rate_profile="prd")
     session = driver.sign_in(SEAL, nip=NIP)
     production = session.get("/rate-limits").json()
     assert production["other"] == {"perSecond": 10, "perMinute": 30, "perHour": 120}
     ksef.set(rate_profile="te10x")
     assert session.get("/rate-limits").json()["other"]["perHour"] == 1200
-    changed = {**production, "other": {"perSecond": 1, "perMinute": 2, "perHour": 1200}}
+    changed = {**production, "other": {"perSecond": 99, "perMinute": 100, "perHour": 1200}}
     assert session.post("/testdata/rate-limits", {"rateLimits": changed}).status_code == 200
     assert session.get("/rate-limits").json() == changed
     session.post("/testdata/rate-limits/production")

@@ -29,11 +29,12 @@ from ksef_sandbox import Sandbox
 
 CONTEXT = Context.of_nip(NIP)
 OTHER_NIP = "7171642051"
+QUICK: dict[str, int | str] = {"auth_delay_ms": 0, "enroll_delay_ms": 0, "revoke_delay_ms": 0, "rate_profile": "off"}
 
 
 @pytest.fixture
 def ksef() -> Iterator[Sandbox]:
-    with Sandbox(seed=1, switches={"auth_delay_ms": 0, "enroll_delay_ms": 0, "revoke_delay_ms": 0}) as running:
+    with Sandbox(seed=1, switches=QUICK) as running:
         yield running
 
 
