@@ -11,6 +11,7 @@ from ksef_sandbox import (
     management,
     routes_auth,
     routes_certificates,
+    routes_elsewhere,
     routes_limits,
     routes_permission_queries,
     routes_permissions,
@@ -29,6 +30,7 @@ ROUTES: tuple[Route, ...] = (
     *routes_permissions.ROUTES,
     *routes_permission_queries.ROUTES,
     *routes_testdata.ROUTES,
+    *routes_elsewhere.ROUTES,
 )
 
 

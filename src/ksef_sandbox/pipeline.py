@@ -67,7 +67,7 @@ class Route:
 
     method: str
     path: str
-    handler: Handler
+    handler: Handler | None  # None: KSeF does this, the sandbox does not
     tokens: frozenset[TokenKind] = ACCESS
     media_type: str | None = None  # of the request body; None: a body is not looked at
     body_optional: bool = False
@@ -132,6 +132,8 @@ class Pipeline:
             raise _no_route(by_method)
         if call.world.switches.env_profile != "test" and route.path.startswith("/testdata/"):
             raise _no_route({})
+        if route.handler is None:
+            raise HttpProblem(501, _NOT_PLAYED)
         self._identify(call, route)
         await self._read_body(call, route)
         for hook in self.hooks:
@@ -207,6 +209,12 @@ class Pipeline:
             identity=call.caller.identity if call.caller else None,
         )
         call.world.log.add(entry)
+
+
+_NOT_PLAYED = (
+    "This sandbox does not send, find or export invoices, nor does it know Peppol providers or collective identifiers. "
+    "It plays sign-in, certificates, limits, permissions, KSeF tokens and test data."
+)
 
 
 def _no_route(by_method: dict[str, Route]) -> HttpProblem:
