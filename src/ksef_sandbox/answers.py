@@ -2,7 +2,7 @@
 Refusals are made in `errors.py`, what is in an answer in the `routes_*` modules.
 """
 
-from fastapi import Response
+from starlette.responses import Response
 
 from ksef_sandbox.records import Status
 from ksef_sandbox.wire import JsonValue, json_bytes

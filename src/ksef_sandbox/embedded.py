@@ -17,7 +17,6 @@ from cryptography import x509
 from ksef_sandbox import server, testdata
 from ksef_sandbox.app import create_app, default_hooks
 from ksef_sandbox.identity import Identity, IdentityType
-from ksef_sandbox.management import move_clock
 from ksef_sandbox.requestlog import LoggedRequest
 from ksef_sandbox.state import World
 from ksef_sandbox.switches import Switches, SwitchValue
@@ -119,12 +118,12 @@ class Sandbox:
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> datetime:
         """Move the clock on; returns the new present."""
         by = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        self._do(lambda world: move_clock(world, world.clock.now() + by))
+        self._do(lambda world: world.move_clock(world.clock.now() + by))
         return self.now()
 
     def set_now(self, moment: datetime) -> None:
         """Make a moment (with offset) the present; time runs on from there."""
-        self._do(lambda world: move_clock(world, moment))
+        self._do(lambda world: world.move_clock(moment))
 
     def requests(self, *, method: str | None = None, path: str | None = None) -> list[LoggedRequest]:
         """The log of /v2, oldest first; `path` is a path or a route of the specification, without /v2."""

@@ -2,7 +2,7 @@
 It is for tests and people; nothing here belongs to KSeF. What it only shows is `management_views.py`.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -55,8 +55,9 @@ class LimitsInput(Input):
 SwitchesInput = dict[str, StrictBool | StrictInt | StrictStr]
 
 
-def install(app: FastAPI, world: World) -> None:
+def create_app(world: World) -> FastAPI:
     """Put the face under its prefix, and lead people there who open the address in a browser."""
+    app = FastAPI(title="ksef-sandbox", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
     async def to_the_page(request: Request) -> Response:
         return RedirectResponse(f"{PREFIX}/")
@@ -65,6 +66,7 @@ def install(app: FastAPI, world: World) -> None:
     app.router.add_route(PREFIX, to_the_page)
     app.mount(PREFIX, Guarded(lambda: create(world), world.commit))
     app.add_exception_handler(HTTPException, _http_error)
+    return app
 
 
 def create(world: World) -> FastAPI:
@@ -87,15 +89,8 @@ def _clock_routes(router: APIRouter, world: World) -> None:
 
     @router.post("/clock")
     async def move(body: ClockInput) -> Response:
-        move_clock(world, body.now or world.clock.now() + timedelta(seconds=body.advance_seconds or 0))
+        world.move_clock(body.now or world.clock.now() + timedelta(seconds=body.advance_seconds or 0))
         return json_answer({"now": timestamp(world.clock.now())})
-
-
-def move_clock(world: World, moment: datetime) -> None:
-    """Make a moment the present; safe over a restart."""
-    world.clock.set(moment)
-    world.save_settings()
-    world.commit()
 
 
 def _log_routes(router: APIRouter, world: World) -> None:

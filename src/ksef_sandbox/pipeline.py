@@ -3,16 +3,18 @@ Rules of KSeF are in handlers; what concerns all requests (rate limits, faults) 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from fastapi import Request, Response
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from ksef_sandbox import access_tokens
 from ksef_sandbox.access_tokens import ReadToken, TokenKind
 from ksef_sandbox.errors import BadRequest, ErrorFrame, Forbidden, HttpProblem, KsefError, Unauthorized, Unexpected
+from ksef_sandbox.paths import Paths
 from ksef_sandbox.records import SignIn
 from ksef_sandbox.requestlog import LoggedRequest
 from ksef_sandbox.state import World
@@ -20,7 +22,6 @@ from ksef_sandbox.wire import timestamp
 
 PREFIX = "/v2"
 MAX_BODY_BYTES = 4_000_000
-METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 
 ACCESS = frozenset({TokenKind.ACCESS})
 PUBLIC: frozenset[TokenKind] = frozenset()
@@ -89,23 +90,21 @@ class Hook:
         return response
 
 
-@dataclass
 class Pipeline:
-    """Takes requests to handlers; `hooks` are asked in order."""
+    """The application of /v2: takes requests to the handlers of their routes; `hooks` are asked in order."""
 
-    world: World
-    hooks: tuple[Hook, ...] = ()
+    def __init__(self, world: World, routes: Iterable[Route], hooks: tuple[Hook, ...] = ()) -> None:
+        self.world = world
+        self.hooks = hooks
+        self._paths = Paths(routes)
 
-    def endpoint(self, routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]]:
-        """The endpoint of one path; none of `routes` means that the path is unknown."""
-        by_method = {route.method: route for route in routes}
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._paths.find(scope["path"].removeprefix(PREFIX))
+        scope["path_params"] = found.parameters
+        response = await self._serve(Request(scope, receive, send), found.by_method)
+        await response(scope, receive, send)
 
-        async def answer(request: Request) -> Response:
-            return await self._serve(request, by_method)
-
-        return answer
-
-    async def _serve(self, request: Request, by_method: dict[str, Route]) -> Response:
+    async def _serve(self, request: Request, by_method: Mapping[str, Route]) -> Response:
         world = self.world
         client_ip = request.client.host if request.client else "127.0.0.1"
         call = Call(world, request, by_method.get(request.method), world.clock.now(), client_ip)
@@ -126,7 +125,7 @@ class Pipeline:
         self._log(number, call, by_method, response)
         return response
 
-    async def _apply(self, call: Call, by_method: dict[str, Route]) -> Response:
+    async def _apply(self, call: Call, by_method: Mapping[str, Route]) -> Response:
         route = call.route
         if route is None:
             raise _no_route(by_method)
@@ -194,7 +193,7 @@ class Pipeline:
         answer = refusal.render(frame)
         return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
 
-    def _log(self, number: int, call: Call, by_method: dict[str, Route], response: Response) -> None:
+    def _log(self, number: int, call: Call, by_method: Mapping[str, Route], response: Response) -> None:
         route = call.route or next(iter(by_method.values()), None)
         entry = LoggedRequest(
             number=number,
@@ -217,7 +216,7 @@ _NOT_PLAYED = (
 )
 
 
-def _no_route(by_method: dict[str, Route]) -> HttpProblem:
+def _no_route(by_method: Mapping[str, Route]) -> HttpProblem:
     if not by_method:
         return HttpProblem(404, "There is no such path in the KSeF API that this sandbox plays.")
     allowed = ", ".join(sorted(by_method))

@@ -4,7 +4,7 @@ KSeF's own errors are `errors.py`.
 
 from http import HTTPStatus
 
-from fastapi import Response
+from starlette.responses import Response
 
 from ksef_sandbox.wire import json_bytes
 

@@ -2,7 +2,7 @@
 It reads requests and writes answers; the rules are in `sign_in.py` and `auth.py`.
 """
 
-from fastapi import Response
+from starlette.responses import Response
 
 from ksef_sandbox import auth, bodies, paging, sign_in
 from ksef_sandbox.access_tokens import IssuedToken, TokenKind

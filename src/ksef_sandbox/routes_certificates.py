@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import Response
 from pydantic import Field, StringConstraints
+from starlette.responses import Response
 
 from ksef_sandbox import bodies, certificates, enrollments, limits
 from ksef_sandbox.answers import empty_answer, json_answer, status_value

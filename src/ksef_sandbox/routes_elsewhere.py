@@ -4,7 +4,6 @@ Invoices, the sessions that send them, Peppol providers and collective identifie
 
 from ksef_sandbox.pipeline import PUBLIC, Route
 
-# Literal segments before parameters, which would take them for themselves.
 _OPERATIONS = (
     ("POST", "/sessions/online"),
     ("POST", "/sessions/online/{referenceNumber}/invoices"),

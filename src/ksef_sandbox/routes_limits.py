@@ -2,7 +2,7 @@
 What is read comes from `limits.py`; what test data may change is in `routes_testdata.py`.
 """
 
-from fastapi import Response
+from starlette.responses import Response
 
 from ksef_sandbox import limits
 from ksef_sandbox.answers import json_answer

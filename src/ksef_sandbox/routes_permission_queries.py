@@ -5,7 +5,7 @@ What is found comes from `permission_queries.py` and `rights.py`, its look from 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from fastapi import Response
+from starlette.responses import Response
 
 from ksef_sandbox import bodies, paging, permission_answers, permission_queries, rights
 from ksef_sandbox.answers import json_answer

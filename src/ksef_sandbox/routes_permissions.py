@@ -4,7 +4,7 @@ It reads requests and writes answers; the rules are in `permissions.py`, the lis
 
 from datetime import date
 
-from fastapi import Response
+from starlette.responses import Response
 
 from ksef_sandbox import bodies, permissions, rights
 from ksef_sandbox.answers import json_answer, status_value

@@ -2,7 +2,7 @@
 It reads requests; the changes are made in `testdata.py` and `certificates.py`. Every answer is 200 without a body.
 """
 
-from fastapi import Response
+from starlette.responses import Response
 
 from ksef_sandbox import bodies, certificates, testdata
 from ksef_sandbox.answers import empty_answer

@@ -6,8 +6,8 @@ import base64
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Response
 from pydantic import AfterValidator, Field, StringConstraints
+from starlette.responses import Response
 
 from ksef_sandbox import bodies, encryption, ksef_tokens, paging
 from ksef_sandbox.answers import empty_answer, json_answer

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.server import ServerState
 
@@ -61,7 +61,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+async def serve(app: ASGIApp, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Answer requests until `stop` is set; calls `ready` once connections are accepted."""
     config = Config(
         app,

@@ -118,6 +118,12 @@ class World:
         )
         self._store.put("settings", "settings", settings)
 
+    def move_clock(self, moment: datetime) -> None:
+        """Make a moment the present; safe over a restart."""
+        self.clock.set(moment)
+        self.save_settings()
+        self.commit()
+
     def commit(self) -> None:
         """Make everything done so far survive a kill of the process."""
         if self._store:

@@ -4,7 +4,7 @@ import socket
 
 import httpx
 import pytest
-from fastapi import Response
+from starlette.responses import Response
 
 from ksef_sandbox import Sandbox
 from ksef_sandbox.app import create_app
