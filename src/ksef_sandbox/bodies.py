@@ -16,8 +16,13 @@ from ksef_sandbox.errors import InvalidInput
 
 
 def in_utc(moment: datetime) -> datetime:
-    """A date without an offset is taken as UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """A date without an offset is taken as UTC; one that its offset carries past the first or last year stays there."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment.replace(tzinfo=UTC)
 
 
 Moment = Annotated[datetime, AfterValidator(in_utc)]

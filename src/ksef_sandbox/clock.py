@@ -4,6 +4,14 @@ Nothing in the sandbox asks the machine for the time except here.
 
 from datetime import UTC, datetime, timedelta
 
+# The CA is valid from 2000 to 2100: whatever it signs within these lies within its own time.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2098, 1, 1, tzinfo=UTC)
+
+
+class ClockError(ValueError):
+    """A moment to which the clock does not go; the message is a whole sentence."""
+
 
 class Clock:
     """Wall-clock time in UTC, shifted by `offset`."""
@@ -20,5 +28,7 @@ class Clock:
         self.offset += by
 
     def set(self, moment: datetime) -> None:
-        """Make `moment` (with an offset from UTC) the present; time then runs on from there."""
+        """Make `moment` (with an offset from UTC) the present, or raise ClockError; time then runs on from there."""
+        if not EARLIEST <= moment < LATEST:
+            raise ClockError(f"The clock goes from {EARLIEST.year} to {LATEST.year - 1}.")
         self.offset = moment.astimezone(UTC) - datetime.now(UTC)

@@ -116,13 +116,13 @@ class Sandbox:
         return self._do(lambda world: world.clock.now())
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> datetime:
-        """Move the clock on; returns the new present."""
+        """Move the clock on, or back by a negative time; returns the new present. Raises ClockError."""
         by = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         self._do(lambda world: world.move_clock(world.clock.now() + by))
         return self.now()
 
     def set_now(self, moment: datetime) -> None:
-        """Make a moment (with offset) the present; time runs on from there."""
+        """Make a moment (with offset) the present; time runs on from there. Raises ClockError."""
         self._do(lambda world: world.move_clock(moment))
 
     def requests(self, *, method: str | None = None, path: str | None = None) -> list[LoggedRequest]:

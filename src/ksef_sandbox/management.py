@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse
 from ksef_sandbox import enrollments, limits, testdata
 from ksef_sandbox.answers import empty_answer, json_answer
 from ksef_sandbox.certificates import CertificateState, state_of
+from ksef_sandbox.clock import ClockError
 from ksef_sandbox.identity import Identity, IdentityType
 from ksef_sandbox.management_guard import Guarded
 from ksef_sandbox.problems import problem
@@ -89,7 +90,10 @@ def _clock_routes(router: APIRouter, world: World) -> None:
 
     @router.post("/clock")
     async def move(body: ClockInput) -> Response:
-        world.move_clock(body.now or world.clock.now() + timedelta(seconds=body.advance_seconds or 0))
+        try:
+            world.move_clock(body.now or world.clock.now() + timedelta(seconds=body.advance_seconds or 0))
+        except ClockError as error:
+            return problem(400, str(error))
         return json_answer({"now": timestamp(world.clock.now())})
 
 

@@ -119,7 +119,7 @@ class World:
         self._store.put("settings", "settings", settings)
 
     def move_clock(self, moment: datetime) -> None:
-        """Make a moment the present; safe over a restart."""
+        """Make a moment the present, or raise ClockError; safe over a restart."""
         self.clock.set(moment)
         self.save_settings()
         self.commit()

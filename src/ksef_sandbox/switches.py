@@ -136,7 +136,7 @@ def parse(name: str, value: SwitchValue) -> SwitchValue:
     text = str(value).strip()
     if info.kind == "bool" and text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
-    if info.kind == "int" and not isinstance(value, bool) and text.isascii() and text.isdigit():
+    if info.kind == "int" and not isinstance(value, bool) and _is_number(text) and int(text) <= _highest(name):
         return int(text)
     if info.kind == "choice" and text in (info.default, *info.alternatives):
         return text
@@ -149,7 +149,19 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "
 def _expected(info: SwitchInfo) -> str:
     if info.kind == "choice":
         return "one of " + ", ".join([str(info.default), *info.alternatives])
-    return "true or false" if info.kind == "bool" else "a whole number, 0 or more"
+    return "true or false" if info.kind == "bool" else f"a whole number from 0 to {_highest(info.name)}"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= len(str(max(_HIGHEST.values())))
+
+
+def _highest(name: str) -> int:
+    """A hundred years in the unit that the name ends with: more than that could carry dates out of the calendar."""
+    return _HIGHEST.get(name.rpartition("_")[2], _HIGHEST["s"])
+
+
+_HIGHEST = {"ms": 36_500 * 86_400_000, "s": 36_500 * 86_400, "days": 36_500}
 
 
 def _read_registry() -> dict[str, SwitchInfo]:

@@ -21,9 +21,9 @@ def timestamp(moment: datetime) -> str:
     >>> timestamp(datetime(2025, 7, 11, 12, 23, 56, 15430, tzinfo=UTC))
     '2025-07-11T12:23:56.0154300+00:00'
     """
-    moment = moment.astimezone(UTC)
+    moment = moment.astimezone(UTC).replace(tzinfo=None)
     fraction = f".{moment.microsecond:06d}0" if moment.microsecond else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}+00:00"
+    return f"{moment.isoformat(timespec='seconds')}{fraction}+00:00"
 
 
 def optional_timestamp(moment: datetime | None) -> str | None:

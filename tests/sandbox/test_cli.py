@@ -77,7 +77,7 @@ def test_a_port_in_use_is_said_clearly() -> None:
     [
         (["--set", "enroll_dely_ms=0"], "There is no switch 'enroll_dely_ms'. Did you mean 'enroll_delay_ms'?"),
         (["--set", "zzz=1"], "There is no switch 'zzz'. `ksef-sandbox switches` lists them all."),
-        (["--set", "enroll_delay_ms=soon"], "takes a whole number, 0 or more, not 'soon'."),
+        (["--set", "enroll_delay_ms=soon"], "takes a whole number from 0 to 3153600000000, not 'soon'."),
         (["--set", "challenge_single_use=perhaps"], "takes true or false, not 'perhaps'."),
         (
             ["--set", "enrollment_window=weekly"],
