@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint bench lock clean help
+.PHONY: demo test lint bench conformance lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make test   lint, types and all tests"
 	@echo "make lint   ruff, mypy and import rules only"
 	@echo "make bench  every figure of the documentation, measured here"
+	@echo "make conformance  the sandbox against the official specification: operation x status"
 	@echo "make lock   renew the hashed lock files from pyproject.toml"
 
 $(VENV)/.made:
@@ -47,6 +48,9 @@ test: $(VENV)/.dev lint
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench pair --rtt-ms 50
 	$(BIN)/python -m bench cli
+
+conformance: $(VENV)/.dev
+	@$(BIN)/python -m tests.sandbox.conformance
 
 lock: $(VENV)/.dev
 	$(BIN)/python scripts/lock.py

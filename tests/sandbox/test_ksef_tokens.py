@@ -10,9 +10,9 @@ import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from tests.sandbox.driver import Begun, CheckedClient, Driver, Session, code_of, details_of
+from tests.sandbox.driver import Begun, Driver, Session, code_of, details_of
 from tests.sandbox.granting import appoint_subunit_administrator, grant_person, identifier, persons, revoke_all
+from tests.sandbox.ksef_token import encrypt, public_key
 from tests.sandbox.signing import make_peppol, make_person, make_seal
 
 from ksef_sandbox import Sandbox
@@ -38,20 +38,6 @@ def generate(session: Session, *permissions: str, description: str = "Token test
 
 def reference_of(token: str) -> str:
     return token.partition("|")[0]
-
-
-def public_key(http: CheckedClient, usage: str = "KsefTokenEncryption") -> dict[str, Any]:
-    keys = http.get("/security/public-key-certificates").json()
-    found: dict[str, Any] = next(key for key in keys if usage in key["usage"])
-    return found
-
-
-def encrypt(http: CheckedClient, plain: bytes, *, algorithm: hashes.HashAlgorithm | None = None) -> str:
-    certificate = x509.load_der_x509_certificate(base64.b64decode(public_key(http)["certificate"]))
-    key = certificate.public_key()
-    assert isinstance(key, rsa.RSAPublicKey)
-    digest = algorithm or hashes.SHA256()
-    return base64.b64encode(key.encrypt(plain, padding.OAEP(padding.MGF1(digest), digest, None))).decode()
 
 
 def submit(driver: Driver, token: str, *, late_ms: int = 0, **more: Any) -> httpx.Response:
