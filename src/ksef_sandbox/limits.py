@@ -139,20 +139,41 @@ def _spent(world: World, identity: Identity) -> list[datetime]:
 
 def count_in_window(moments: list[datetime], now: datetime, switches: Switches) -> int:
     """How many of the requests (oldest first) are still spent at `now` under the chosen window (facts.md §4.4)."""
+    return len(in_window(moments, now, switches))
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A request that is spent, and the moment it comes back; None: never."""
+
+    at: datetime
+    comes_back: datetime | None
+
+
+def spent_requests(world: World, identity: Identity, now: datetime) -> list[Spent]:
+    """The subject's own requests that are spent at this moment, oldest first."""
+    return in_window(sorted(_spent(world, identity)), now, world.switches)
+
+
+def in_window(moments: list[datetime], now: datetime, switches: Switches) -> list[Spent]:
+    """Which of the requests (oldest first) are still spent, and until when, under the chosen window."""
     window = timedelta(days=switches.enrollment_window_days)
     if switches.enrollment_window == "lifetime":
-        return len(moments)
+        return [Spent(moment, None) for moment in moments]
     if switches.enrollment_window == "rolling":
-        return sum(moment > now - window for moment in moments)
+        return [Spent(moment, moment + window) for moment in moments if moment > now - window]
     from_first = switches.enrollment_window == "fixed_from_first"
-    count, anchor = 0, None
+    period: list[datetime] = []
+    anchor = None
     for moment in moments:
         if anchor is None or moment >= anchor + window:
-            count, anchor = 0, moment
+            period, anchor = [], moment
         if not from_first:
             anchor = moment
-        count += 1
-    return count if anchor is not None and now < anchor + window else 0
+        period.append(moment)
+    if anchor is None or now >= anchor + window:
+        return []
+    return [Spent(moment, anchor + window) for moment in period]
 
 
 def effective_rates(world: World, context: ContextIdentifier | None) -> dict[str, RateValues]:

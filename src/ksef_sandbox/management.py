@@ -5,13 +5,13 @@ It is for tests and people; nothing here belongs to KSeF. What it only shows is 
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from ksef_sandbox import enrollments, limits, testdata
+from ksef_sandbox import enrollments, limits, live_page, management_views, testdata
 from ksef_sandbox.answers import empty_answer, json_answer
 from ksef_sandbox.certificates import CertificateState, state_of
 from ksef_sandbox.clock import ClockError
@@ -78,6 +78,8 @@ def create(world: World) -> FastAPI:
     _switch_routes(face.router, world)
     _subject_routes(face.router, world)
     _information_routes(face.router, world)
+    management_views.add_routes(face.router, world)
+    live_page.add_routes(face.router)
     face.add_exception_handler(RequestValidationError, _invalid)
     face.add_exception_handler(HTTPException, _http_error)
     return face
@@ -99,9 +101,17 @@ def _clock_routes(router: APIRouter, world: World) -> None:
 
 def _log_routes(router: APIRouter, world: World) -> None:
     @router.get("/requests")
-    async def read(method: str | None = None, path: str | None = None) -> Response:
-        entries: list[JsonValue] = [_logged(entry) for entry in world.log.find(method, path)]
-        return json_answer({"count": len(entries), "requests": entries})
+    async def read(
+        method: str | None = None,
+        path: str | None = None,
+        newest: Annotated[int | None, Query(ge=1, le=1000)] = None,
+        before: Annotated[int | None, Query(ge=1)] = None,
+    ) -> Response:
+        if newest is None and before is None:
+            found = world.log.find(method, path)
+        else:
+            found = world.log.newest(newest or 100, method=method, path=path, before=before)
+        return json_answer({"count": len(found), "requests": [_logged(entry) for entry in found]})
 
     @router.delete("/requests")
     async def clear() -> Response:
@@ -186,6 +196,8 @@ def _information_routes(router: APIRouter, world: World) -> None:
                 "management_url": f"{base}sandbox",
                 "now": timestamp(world.clock.now()),
                 "seed": world.seed,
+                "revision": world.revision,
+                "requests": world.log.count,
                 "sign_ins": len(world.sign_ins),
                 "enrollments": len(world.enrollments),
                 "certificates": len(world.certificates),

@@ -5,6 +5,7 @@ Never a token, a body or a query string; the newest entries are kept, the oldest
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from ksef_sandbox.identity import ContextIdentifier, Identity
 
@@ -50,6 +51,24 @@ class RequestLog:
             if (method is None or entry.method == method.upper())
             and (path is None or path in (entry.path, entry.route))
         ]
+
+    def newest(
+        self, count: int, *, method: str | None = None, path: str | None = None, before: int | None = None
+    ) -> list[LoggedRequest]:
+        """Up to `count` entries with numbers below `before`, the newest first, found from the end of the log."""
+        found = (
+            entry
+            for entry in reversed(self._entries)
+            if (before is None or entry.number < before)
+            and (method is None or entry.method == method.upper())
+            and (path is None or path in (entry.path, entry.route))
+        )
+        return list(islice(found, count))
+
+    @property
+    def count(self) -> int:
+        """How many requests came since the start."""
+        return self._count
 
     def clear(self) -> None:
         self._entries.clear()

@@ -17,7 +17,7 @@ from ksef_sandbox.references import Randomness
 from ksef_sandbox.requestlog import RequestLog
 from ksef_sandbox.store import Store
 from ksef_sandbox.switches import Switches
-from ksef_sandbox.tables import Journal, NoJournal, Table
+from ksef_sandbox.tables import Journal, Members, NoJournal, Table
 from ksef_sandbox.windows import SlidingWindows
 
 R = TypeVar("R")
@@ -33,6 +33,8 @@ class World:
         self._first_switches = self.switches.as_dict()
         self.clock = Clock()
         self.log = RequestLog()
+        # Grows with everything that may have changed something, so that a page knows when to look again.
+        self.revision = 0
         self.rate_windows = SlidingWindows()
         # Requests still in progress by the moment they are due, so that nothing has to search for them.
         self.due_enrollments: list[tuple[datetime, str]] = []
@@ -50,12 +52,14 @@ class World:
         self.challenges = table("challenge", r.Challenge, lambda c: c.value)
         self.sign_ins = table("sign_in", r.SignIn, lambda s: s.reference)
         self.sign_ins_by_owner = self.sign_ins.index(lambda s: (s.identity, s.context))
+        self.sign_ins_by_identity = self.sign_ins.index(lambda s: s.identity)
         self.enrollments = table("enrollment", r.Enrollment, lambda e: e.reference)
         self.enrollments_by_identity = self.enrollments.index(lambda e: e.identity)
         self.refusals = table("refusal", r.SpentRefusal, lambda e: e.reference)
         self.refusals_by_identity = self.refusals.index(lambda e: e.identity)
         self.certificates = table("certificate", r.Certificate, lambda c: c.serial)
         self.certificates_by_identity = self.certificates.index(lambda c: c.identity)
+        self.certificates_in_time = self.certificates.order(lambda c: c.requested_at)
         self.key_owners = table("key_owner", r.KeyOwner, lambda k: k.key_hash)
         self.subject_limits = table("subject_limits", r.SubjectLimits, lambda s: r.identity_key(s.identity))
         self.context_limits = table("context_limits", r.ContextLimits, lambda c: r.identity_key(c.context))
@@ -68,11 +72,17 @@ class World:
         self.grants_by_subject = self.grants.index(lambda g: g.subject)
         self.grants_by_context = self.grants.index(lambda g: g.context)
         self.grants_by_origin = self.grants.index(lambda g: g.granted_in)
+        self.grants_in_time = self.grants.order(lambda g: g.started_at)
         self.operations = table("permission_operation", p.PermissionOperation, lambda o: o.reference)
         self.ksef_tokens = table("ksef_token", p.KsefToken, lambda t: t.reference)
         self.ksef_tokens_by_context = self.ksef_tokens.index(lambda t: t.context)
         self.blocked_contexts = table("blocked_context", r.BlockedContext, lambda b: r.identity_key(b.context))
         self.attachments = table("attachment", r.AttachmentConsent, lambda a: a.nip)
+        self.identities = Members()
+        self.sign_ins.tell(self.identities.of(lambda s: r.identity_key(s.identity)))
+        self.enrollments.tell(self.identities.of(lambda e: r.identity_key(e.identity)))
+        self.certificates.tell(self.identities.of(lambda c: r.identity_key(c.identity)))
+        self.subject_limits.tell(self.identities.of(lambda s: r.identity_key(s.identity)))
 
     def _begin(self) -> None:
         """Read the file's own settings, or make new ones: CA, token key, clock, and how often it was opened."""
@@ -126,6 +136,7 @@ class World:
 
     def commit(self) -> None:
         """Make everything done so far survive a kill of the process."""
+        self.revision += 1
         if self._store:
             self._store.commit()
 
