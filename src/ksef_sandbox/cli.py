@@ -137,7 +137,7 @@ def _list_switches(*, as_json: bool) -> None:
                 "default": info.default,
                 "alternatives": list(info.alternatives),
                 "meaning": info.meaning,
-                "source": f"facts.md §{info.section}",
+                "source": info.source,
             }
             for info in registry()
         ]
@@ -146,7 +146,7 @@ def _list_switches(*, as_json: bool) -> None:
     for info in registry():
         default = str(info.default).lower() if info.kind == "bool" else str(info.default)
         others = f", or {', '.join(info.alternatives)}" if info.alternatives else ""
-        sys.stdout.write(f"{info.name}\n    {info.meaning}\n    {default}{others}   (facts.md §{info.section})\n")
+        sys.stdout.write(f"{info.name}\n    {info.meaning}\n    {default}{others}   (source: {info.source})\n")
 
 
 def _fail(sentence: str) -> NoReturn:

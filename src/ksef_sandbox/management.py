@@ -156,7 +156,7 @@ def _switches(world: World) -> JsonValue:
             "default": info.default,
             "alternatives": list(info.alternatives),
             "meaning": info.meaning,
-            "source": f"facts.md §{info.section}",
+            "source": info.source,
         }
         for info in registry()
     }

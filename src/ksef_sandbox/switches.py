@@ -1,4 +1,4 @@
-"""What is not known about KSeF, as switches: each with meaning, default, alternatives and source section.
+"""What is not known about KSeF, as switches: each with meaning, default, alternatives and public source.
 Reading a switch is a plain attribute; setting one goes through `Switches.set`, which checks it.
 """
 
@@ -14,81 +14,119 @@ class SwitchError(ValueError):
     """An unknown switch or a value it does not take; the message is a whole sentence."""
 
 
-def _switch(default: SwitchValue, meaning: str, section: str) -> Any:  # Any: the field's own type says what it is
-    return field(default=default, metadata={"meaning": meaning, "section": section})
+def _switch(default: SwitchValue, meaning: str, source: str) -> Any:  # Any: the field's own type says what it is
+    return field(default=default, metadata={"meaning": meaning, "source": source})
 
 
 @dataclass
 class Switches:
-    """Present values; sections are those of facts.md."""
+    """Present values. Sources name what is public: the Ministry's `CIRFMF/ksef-docs`, threads of `CIRFMF/ksef-api`, or
+    an operation of the specification; where they are silent or contradict each other, the default is an assumption.
+    """
 
     env_profile: Literal["test", "demo", "prd"] = _switch(
-        "test", "the environment played; demo and prd refuse self-signed certificates and have no /testdata", "1.1"
+        "test",
+        "the environment played; demo and prd refuse self-signed certificates and have no /testdata",
+        "ksef-docs srodowiska.md",
     )
     rate_profile: Literal["prd", "te10x", "off", "custom"] = _switch(
-        "prd", "API rate limits in force where test data set no others; off counts nothing", "1.4"
+        "prd",
+        "API rate limits in force where test data set no others; off counts nothing",
+        "ksef-docs limity/limity-api.md",
     )
-    rate_per_second: int = _switch(10, "with rate_profile=custom: calls of one route a second", "1.4")
-    rate_per_minute: int = _switch(30, "with rate_profile=custom: calls of one route a minute", "1.4")
-    rate_per_hour: int = _switch(120, "with rate_profile=custom: calls of one route an hour", "1.4")
+    rate_per_second: int = _switch(
+        10, "with rate_profile=custom: calls of one route a second", "ksef-docs limity/limity-api.md"
+    )
+    rate_per_minute: int = _switch(
+        30, "with rate_profile=custom: calls of one route a minute", "ksef-docs limity/limity-api.md"
+    )
+    rate_per_hour: int = _switch(
+        120, "with rate_profile=custom: calls of one route an hour", "ksef-docs limity/limity-api.md"
+    )
     retry_after_escalation: Literal["double", "fixed"] = _switch(
         "double",
         "how long a call too many blocks: 30 s, twice as long with each repeat up to an hour; or always 30 s",
-        "1.4",
+        "ksef-docs limity/limity-api.md",
     )
     error_format_default: Literal["legacy", "problem"] = _switch(
-        "legacy", "form of a 400 or 429 when the client does not ask for one", "1.3"
+        "legacy", "form of a 400 or 429 when the client does not ask for one", "ksef-docs api-changelog.md"
     )
-    challenge_ttl_s: int = _switch(600, "seconds a challenge lives", "2.1")
-    challenge_single_use: bool = _switch(True, "a challenge works for one sign-in only", "2.1")
-    token_ttl_auth_s: int = _switch(2700, "seconds an authentication token lives", "2.8")
-    token_ttl_access_s: int = _switch(900, "seconds an access token lives", "2.8")
-    token_ttl_refresh_s: int = _switch(604800, "seconds a refresh token lives", "2.8")
-    auth_delay_ms: int = _switch(500, "milliseconds a sign-in stays at status 100", "2.7")
-    enroll_delay_ms: int = _switch(2000, "milliseconds a certificate request stays at status 100", "3.7")
-    revoke_delay_ms: int = _switch(2000, "milliseconds a certificate stays Blocked before it is Revoked", "3.10")
+    challenge_ttl_s: int = _switch(600, "seconds a challenge lives", "ksef-docs uwierzytelnianie.md")
+    challenge_single_use: bool = _switch(True, "a challenge works for one sign-in only", "not documented")
+    token_ttl_auth_s: int = _switch(2700, "seconds an authentication token lives", "ksef-api issue 187")
+    token_ttl_access_s: int = _switch(900, "seconds an access token lives", "ksef-api issue 125")
+    token_ttl_refresh_s: int = _switch(604800, "seconds a refresh token lives", "ksef-api issue 336")
+    auth_delay_ms: int = _switch(500, "milliseconds a sign-in stays at status 100", "not documented")
+    enroll_delay_ms: int = _switch(2000, "milliseconds a certificate request stays at status 100", "not documented")
+    revoke_delay_ms: int = _switch(
+        2000, "milliseconds a certificate stays Blocked before it is Revoked", "ksef-api issue 209"
+    )
     perm_delay_ms: int = _switch(
-        1000, "milliseconds a permission operation stays at status 100, a KSeF token Pending or Revoking", "5.3"
+        1000,
+        "milliseconds a permission operation stays at status 100, a KSeF token Pending or Revoking",
+        "not documented",
     )
-    testdata_delay_ms: int = _switch(0, "milliseconds until persons and permissions of /testdata take effect", "7")
+    testdata_delay_ms: int = _switch(
+        0, "milliseconds until persons and permissions of /testdata take effect", "not documented"
+    )
     xades_compliance: Literal["enforce", "warn", "off"] = _switch(
-        "enforce", "what happens to a signature outside the accepted XAdES profiles", "2.4"
+        "enforce", "what happens to a signature outside the accepted XAdES profiles", "ksef-docs auth/podpis-xades.md"
     )
-    accept_auth_schema: Literal["2.0,2.1", "2.0"] = _switch("2.0,2.1", "accepted AuthTokenRequest schemas", "2.2")
+    accept_auth_schema: Literal["2.0,2.1", "2.0"] = _switch(
+        "2.0,2.1", "accepted AuthTokenRequest schemas", "ksef-docs auth/schemy/schemat_auth_v2-1.xsd"
+    )
     offline_cert_login: Literal["21115", "460"] = _switch(
-        "21115", "answer to a sign-in with an Offline certificate: refused at once, or by status", "2.7"
+        "21115",
+        "answer to a sign-in with an Offline certificate: refused at once, or by status",
+        "ksef-docs certyfikaty-KSeF.md",
     )
     chain_fail_on_test: Literal["460", "21115"] = _switch(
-        "460", "answer to verifyCertificateChain=true with a self-signed certificate", "2.5"
+        "460",
+        "answer to verifyCertificateChain=true with a self-signed certificate",
+        "spec 2.7.0 POST /auth/xades-signature",
     )
-    send_authentication_method: bool = _switch(True, "answers still carry the deprecated authenticationMethod", "12.10")
+    send_authentication_method: bool = _switch(
+        True, "answers still carry the deprecated authenticationMethod", "spec 2.7.0 GET /auth/{referenceNumber}"
+    )
     enrollment_window: Literal["rolling", "fixed_from_first", "until_30d_after_last", "lifetime"] = _switch(
-        "rolling", "when a spent certificate request comes back", "4.4"
+        "rolling", "when a spent certificate request comes back", "ksef-api issue 188"
     )
-    enrollment_window_days: int = _switch(30, "length of that window in days of 24 hours", "4.4")
-    count_sync_rejected: bool = _switch(False, "a request refused with HTTP 400 for its CSR is spent", "4.3")
-    count_async_rejected: bool = _switch(True, "a request accepted and later rejected or cancelled is spent", "4.3")
-    pending_reserves_slot: bool = _switch(False, "a request in progress holds a certificate slot", "4.3")
-    limit_code_priority: Literal["25006", "25007"] = _switch("25006", "code given when both limits are reached", "4.3")
-    active_grace_days: int = _switch(0, "certificates in their last days that no longer hold a slot", "4.4")
-    max_valid_from_days: int = _switch(90, "how far ahead validFrom may lie, in days; 0 for no bound", "3.6")
-    allow_same_subject_key_reuse: bool = _switch(True, "a subject may certify one key more than once", "3.5")
+    enrollment_window_days: int = _switch(30, "length of that window in days of 24 hours", "ksef-api issue 411")
+    count_sync_rejected: bool = _switch(False, "a request refused with HTTP 400 for its CSR is spent", "not documented")
+    count_async_rejected: bool = _switch(
+        True, "a request accepted and later rejected or cancelled is spent", "not documented"
+    )
+    pending_reserves_slot: bool = _switch(False, "a request in progress holds a certificate slot", "not documented")
+    limit_code_priority: Literal["25006", "25007"] = _switch(
+        "25006", "code given when both limits are reached", "not documented"
+    )
+    active_grace_days: int = _switch(
+        0, "certificates in their last days that no longer hold a slot", "ksef-api issue 411"
+    )
+    max_valid_from_days: int = _switch(
+        90, "how far ahead validFrom may lie, in days; 0 for no bound", "ksef-api issue 480"
+    )
+    allow_same_subject_key_reuse: bool = _switch(
+        True,
+        "a subject may certify one key more than once",
+        "spec 2.7.0 GET /certificates/enrollments/{referenceNumber}",
+    )
     fingerprint_enrollment: Literal["allowed", "25001"] = _switch(
-        "allowed", "whether a fingerprint identity gets enrollment data and certificates", "12.4"
+        "allowed", "whether a fingerprint identity gets enrollment data and certificates", "ksef-api issue 471"
     )
     retrieve_unknown: Literal["error", "omit"] = _switch(
-        "error", "retrieving an unknown or foreign serial: 25008, or left out of the answer", "3.8"
+        "error", "retrieving an unknown or foreign serial: 25008, or left out of the answer", "not documented"
     )
     nip_pesel_link_scope: Literal["revoke", "revoke+query", "revoke+query+limits"] = _switch(
-        "revoke", "what a NIP and the PESEL linked to it share", "3.1"
+        "revoke", "what a NIP and the PESEL linked to it share", "ksef-api issue 469"
     )
     strip_cn_suffix_in_data: bool = _switch(
-        True, "enrollment data of a KSeF certificate come without the suffix of its common name", "3.4"
+        True, "enrollment data of a KSeF certificate come without the suffix of its common name", "not documented"
     )
     token_session_on_certificates: Literal["codes", "403"] = _switch(
         "codes",
         "a KSeF token session on certificates: data 25001, enrollment 25002 and revoke 403; or 403 always",
-        "3.1",
+        "spec 2.7.0 POST /certificates/{certificateSerialNumber}/revoke",
     )
 
     def set(self, name: str, value: SwitchValue) -> None:
@@ -118,7 +156,7 @@ class SwitchInfo:
     default: SwitchValue
     alternatives: tuple[str, ...]
     meaning: str
-    section: str
+    source: str
 
 
 def registry() -> tuple[SwitchInfo, ...]:
@@ -174,8 +212,8 @@ def _read_registry() -> dict[str, SwitchInfo]:
         choices = tuple(c for c in get_args(hint) if c != default) if get_origin(hint) is Literal else ()
         kind: Literal["bool", "int", "choice"] = "choice" if choices else "bool" if hint is bool else "int"
         alternatives = (str(not default).lower(),) if kind == "bool" else choices
-        meaning, section = switch.metadata["meaning"], switch.metadata["section"]
-        infos[switch.name] = SwitchInfo(switch.name, kind, default, alternatives, meaning, section)
+        meaning, source = switch.metadata["meaning"], switch.metadata["source"]
+        infos[switch.name] = SwitchInfo(switch.name, kind, default, alternatives, meaning, source)
     return infos
 
 

@@ -189,11 +189,11 @@ def test_the_sandbox_page_has_every_call_of_the_management_face() -> None:
 
 
 def test_the_sandbox_page_has_the_table_of_switches() -> None:
-    lines = ["| switch | meaning | default | instead |", "|---|---|---|---|"]
+    lines = ["| switch | meaning | default | instead | source |", "|---|---|---|---|---|"]
     for info in registry():
         default = str(info.default).lower() if info.kind == "bool" else str(info.default)
         instead = ", ".join(f"`{value}`" for value in info.alternatives) or "a whole number"
-        lines.append(f"| `{info.name}` | {info.meaning} | `{default}` | {instead} |")
+        lines.append(f"| `{info.name}` | {info.meaning} | `{default}` | {instead} | {info.source} |")
     assert "\n".join(lines) in SANDBOX, "docs/sandbox.md needs this table:\n" + "\n".join(lines)
     assert len(registry()) == len(Switches().as_dict())
 

@@ -234,6 +234,19 @@ def test_a_token_session_gets_no_certificates(driver: Driver, client: Session) -
     assert code_of(session.enroll(csr=client.csr())) == 25002
 
 
+def test_a_token_session_revokes_no_certificate_and_under_the_switch_hears_403_everywhere(
+    driver: Driver, client: Session, ksef: Sandbox
+) -> None:
+    serial, csr = client.issue(), client.csr()
+    session = sign_in(driver, generate(client, "InvoiceRead"))
+    refused = session.post(f"/certificates/{serial}/revoke", {})
+    assert (refused.status_code, refused.json()["reasonCode"]) == (403, "auth-method-not-allowed")
+    ksef.set(token_session_on_certificates="403")
+    for answer in (session.get("/certificates/enrollments/data"), session.enroll(csr=csr)):
+        assert answer.json()["security"] == {"authenticationMethodCategory": "Token"}
+    assert client.listed()[0]["status"] == "Active"
+
+
 @pytest.mark.parametrize(
     "body",
     [
