@@ -19,7 +19,7 @@ from klucznik.messages.catalogue import Words
 from klucznik.messages.refusal import cause_text, reason_text, remedy_text
 from klucznik.services.certificates import SubjectCertificates
 from klucznik.services.export import Exported
-from klucznik.services.issue import AlreadyHeld, Issued
+from klucznik.services.issue import AlreadyHeld, Issued, WaitingForLimits
 from klucznik.services.limits import SubjectLimits
 from klucznik.services.revoke import Revoked
 
@@ -60,7 +60,20 @@ def subject_limits(value: SubjectLimits) -> Json:
     }
 
 
-def refusal(value: Refusal, words: Words) -> Json:
+def waiting_for_limits(value: WaitingForLimits, words: Words) -> Json:
+    """An order that waits for limits: the refusal, and when it is looked at again."""
+    issuance = value.issuance
+    until = issuance.wait.until if issuance.wait else None
+    return {
+        **refusal(value.refusal, words),
+        "outcome": "waiting_for_limits",
+        "issuance": issuance.id,
+        "looked_at_again": moment(until),
+        "given_up": moment(issuance.limits_until),
+    }
+
+
+def refusal(value: Refusal, words: Words) -> dict[str, Json]:
     """A refusal: its data, and for each part the sentence for people."""
     return {
         "outcome": "refused",

@@ -69,13 +69,14 @@ def issue(
     key_password_env: PasswordEnv = None,
     key_type: Annotated[KeyType, typer.Option("--key-type", metavar="ec|rsa", help="help.key_type")] = KeyType.EC,
     another_pair: Annotated[bool, typer.Option("--another-pair", help="help.another_pair")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="help.wait")] = False,
     as_json: AsJson = False,
 ) -> int:
     from klucznik import views
     from klucznik.cli import pictures
     from klucznik.cli.progress import Teller
     from klucznik.domain.preflight import Refusal
-    from klucznik.services.issue import AlreadyHeld
+    from klucznik.services.issue import AlreadyHeld, WaitingForLimits
     from klucznik.services.issue import issue as issue_pair
 
     settings, output = _start(ctx, as_json)
@@ -85,11 +86,20 @@ def issue(
     outcome = _with_installation(
         settings,
         lambda klucznik: issue_pair(
-            klucznik, context, credential, key_type=key_type, another_pair=another_pair, listener=Teller(output)
+            klucznik,
+            context,
+            credential,
+            key_type=key_type,
+            another_pair=another_pair,
+            wait_for_limits=wait,
+            listener=Teller(output),
         ),
     )
     if isinstance(outcome, Refusal):
         output.result(views.refusal(outcome, words), pictures.refusal(outcome, words))
+        return Exit.REFUSED_BY_LIMITS
+    if isinstance(outcome, WaitingForLimits):
+        output.result(views.waiting_for_limits(outcome, words), pictures.waiting_for_limits(outcome, words))
         return Exit.REFUSED_BY_LIMITS
     if isinstance(outcome, AlreadyHeld):
         output.result(views.already_held(outcome), pictures.already_held(outcome, words))

@@ -87,7 +87,7 @@ async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Outp
     from klucznik.keys.credential import load_credential
     from klucznik.keys.test_credential import write_test_credential
     from klucznik.services.installation import Installation
-    from klucznik.services.issue import AlreadyHeld, issue
+    from klucznik.services.issue import AlreadyHeld, WaitingForLimits, issue
     from klucznik.services.progress import unheard
 
     now = datetime.now(UTC)
@@ -103,6 +103,8 @@ async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Outp
         return views.refusal(outcome, output.words)
     if isinstance(outcome, AlreadyHeld):
         return views.already_held(outcome)
+    if isinstance(outcome, WaitingForLimits):  # the demo does not ask for that
+        return views.waiting_for_limits(outcome, output.words)
     output.picture(pictures.issued(outcome, home, output.words))
     return views.issued(outcome)
 

@@ -20,7 +20,7 @@ from klucznik.messages import Words
 from klucznik.messages.refusal import cause_text, reach_text, reason_text, remedy_text, remedy_title, subject_text
 from klucznik.services.certificates import SubjectCertificates
 from klucznik.services.export import Exported
-from klucznik.services.issue import AlreadyHeld, Issued
+from klucznik.services.issue import AlreadyHeld, Issued, WaitingForLimits
 from klucznik.services.limits import SubjectLimits
 from klucznik.services.revoke import Revoked
 
@@ -75,6 +75,17 @@ def refusal(value: Refusal, words: Words) -> RenderableType:
         parts.append(Text.assemble((f"{number}. ", "bold"), (remedy_title(remedy, words), "bold green")))
         parts.append(Padding(Text(remedy_text(remedy, words)), (0, 0, 0, 3)))
     return Panel(Group(*parts), title=words.say("refusal.title"), border_style="yellow", padding=(1, 2))
+
+
+def waiting_for_limits(value: WaitingForLimits, words: Words) -> RenderableType:
+    issuance = value.issuance
+    waits = words.say(
+        "waiting.until",
+        issuance=issuance.id[:12],
+        until=words.moment(issuance.wait.until if issuance.wait and issuance.wait.until else issuance.created_at),
+        end=words.date(issuance.limits_until or issuance.created_at),
+    )
+    return Group(refusal(value.refusal, words), Panel(Text(waits), title=words.say("waiting.title"), padding=(0, 2)))
 
 
 def issued(value: Issued, home: Path, words: Words) -> RenderableType:

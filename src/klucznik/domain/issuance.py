@@ -16,6 +16,7 @@ from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.keytype import KeyType
 from klucznik.domain.limits import Limits
+from klucznik.domain.waits import Wait
 
 
 class IssuanceState(StrEnum):
@@ -24,10 +25,11 @@ class IssuanceState(StrEnum):
     DONE = "done"
     REFUSED = "refused"  # by the limits, before anything was sent
     REJECTED = "rejected"  # KSeF said no to a request; nothing more is sent
+    CANCELLED = "cancelled"  # by the user; what had been filed before was finished and kept
 
     @property
     def ended(self) -> bool:
-        return self in (IssuanceState.DONE, IssuanceState.REFUSED, IssuanceState.REJECTED)
+        return self not in (IssuanceState.PLANNED, IssuanceState.UNDERWAY)
 
 
 class EnrollmentState(StrEnum):
@@ -39,7 +41,12 @@ class EnrollmentState(StrEnum):
     RETRIEVED = "retrieved"
     VERIFIED = "verified"
     REJECTED = "rejected"
-    UNSENT = "unsent"  # never sent, because its twin was rejected: nothing was spent on it
+    UNSENT = "unsent"  # never sent (its twin was rejected, the limits shrank, it was cancelled): nothing was spent
+
+    @property
+    def may_have_spent(self) -> bool:
+        """Whether a request was spent on it, as far as we know; what is unknown counts as spent."""
+        return self not in (EnrollmentState.KEY_COMMITTED, EnrollmentState.UNSENT)
 
 
 _FOLLOWS: dict[EnrollmentState, frozenset[EnrollmentState]] = {
@@ -115,7 +122,13 @@ class Enrollment:
 
 @dataclass(frozen=True)
 class Issuance:
-    """The durable order for what is missing of a pair."""
+    """The durable order for what is missing of a pair.
+
+    Attributes:
+        wait: what it is waiting for; None: somebody is at it, or it can be taken on at once.
+        limits_until: until when it waits for limits that leave no room; None: then it is refused at once.
+        cancelled_at: when the user called it off; nothing more is filed then, what was filed is finished.
+    """
 
     id: str
     environment: Environment
@@ -127,6 +140,9 @@ class Issuance:
     created_at: datetime
     limits_before: Limits | None = None
     limits_after: Limits | None = None
+    wait: Wait | None = None
+    limits_until: datetime | None = None
+    cancelled_at: datetime | None = None
     version: int = 1
 
 
@@ -150,13 +166,13 @@ class NextStep:
 def next_step(issuance: Issuance, enrollments: Sequence[Enrollment]) -> NextStep:
     """What to do now.
 
-    The order matters: doubt is cleared before anything is sent; a rejection stops further sending; everything sent is
-    waited for before one call retrieves it all.
+    The order matters: doubt is cleared before anything is sent; a rejection or the user's word stops further sending;
+    everything sent is waited for before one call retrieves it all.
     """
     if issuance.state.ended:
         return NextStep(Step.NOTHING)
     if issuance.state is IssuanceState.PLANNED:
-        return NextStep(Step.PREFLIGHT)
+        return NextStep(Step.PREFLIGHT if issuance.cancelled_at is None else Step.FINISH)
 
     def those(*states: EnrollmentState) -> tuple[Enrollment, ...]:
         return tuple(enrollment for enrollment in enrollments if enrollment.state in states)
@@ -164,7 +180,7 @@ def next_step(issuance: Issuance, enrollments: Sequence[Enrollment]) -> NextStep
     if doubtful := those(EnrollmentState.SENDING, EnrollmentState.UNKNOWN):
         return NextStep(Step.RECONCILE, doubtful[:1])
     unsent = those(EnrollmentState.KEY_COMMITTED)
-    if unsent and not those(EnrollmentState.REJECTED):
+    if unsent and issuance.cancelled_at is None and not those(EnrollmentState.REJECTED):
         return NextStep(Step.SEND, unsent[:1])
     for states, step in (
         ((EnrollmentState.REQUESTED,), Step.POLL),
@@ -174,3 +190,13 @@ def next_step(issuance: Issuance, enrollments: Sequence[Enrollment]) -> NextStep
         if found := those(*states):
             return NextStep(step, found)
     return NextStep(Step.FINISH, unsent)
+
+
+def ending(issuance: Issuance, enrollments: Sequence[Enrollment]) -> IssuanceState:
+    """The state in which an issuance ends whose enrollments have all ended."""
+    states = {enrollment.state for enrollment in enrollments}
+    if EnrollmentState.REJECTED in states:
+        return IssuanceState.REJECTED
+    if states == {EnrollmentState.VERIFIED}:
+        return IssuanceState.DONE
+    return IssuanceState.CANCELLED if issuance.cancelled_at is not None else IssuanceState.REFUSED

@@ -1,4 +1,4 @@
-"""Private keys as they rest: sealed under a data key, which is wrapped by the master key.
+"""Private keys and logins as they rest: sealed under a data key, which is wrapped by the master key.
 
 Only the shapes, which `keys.vault` makes and `storage` saves; nothing here can open them.
 """
@@ -33,6 +33,17 @@ class SealedKey:
     """
 
     key_id: str
+    algorithm: str
+    data_key_id: str
+    nonce: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SealedLogin:
+    """The tokens of an issuance's login as they rest in the database; fields as of `SealedKey`."""
+
+    issuance_id: str
     algorithm: str
     data_key_id: str
     nonce: bytes = field(repr=False)

@@ -1,4 +1,4 @@
-"""Private keys at rest: AES-256-GCM under a data key, which a master key wraps. Bytes in, records out.
+"""Private keys and logins at rest: AES-256-GCM under a data key, which a master key wraps. Bytes in, records out.
 
 The records are saved by `storage`; where a master key comes from lives in `master_key`.
 """
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
-from klucznik.domain.sealed import KeyBinding, SealedKey, WrappedDataKey
+from klucznik.domain.sealed import KeyBinding, SealedKey, SealedLogin, WrappedDataKey
 from klucznik.errors import StorageError
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.master_key import MasterKey
@@ -23,7 +23,7 @@ _NONCE = 12
 
 
 class Vault:
-    """Seals and unseals private keys. Holds the data keys open, in memory alone."""
+    """Seals and unseals private keys and logins. Holds the data keys open, in memory alone."""
 
     __slots__ = ("_current", "_master", "_secrets")
 
@@ -61,13 +61,27 @@ class Vault:
         Raises:
             StorageError: ``vault_without_data_key``: `new_data_key` has never been called.
         """
-        if self._current is None:
-            raise StorageError("vault_without_data_key")
         plain = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        nonce = secrets.token_bytes(_NONCE)
-        associated = _key_associated(key_id, ALGORITHM, self._current, binding)
-        ciphertext = AESGCM(self._secrets[self._current]).encrypt(nonce, plain, associated)
-        return SealedKey(key_id, ALGORITHM, self._current, nonce, ciphertext)
+        data_key_id = self._sealing()
+        nonce, ciphertext = self._encrypt(plain, _key_associated(key_id, ALGORITHM, data_key_id, binding))
+        return SealedKey(key_id, ALGORITHM, data_key_id, nonce, ciphertext)
+
+    def seal_login(self, issuance_id: str, plain: bytes, *, binding: KeyBinding) -> SealedLogin:
+        """Encrypt the login of an issuance for ``binding``; raises as `seal`."""
+        data_key_id = self._sealing()
+        nonce, ciphertext = self._encrypt(plain, _login_associated(issuance_id, data_key_id, binding))
+        return SealedLogin(issuance_id, ALGORITHM, data_key_id, nonce, ciphertext)
+
+    def unseal_login(self, sealed: SealedLogin, *, binding: KeyBinding) -> bytes | None:
+        """The login again, or None where it cannot be opened any more: a login can be had anew, so that is no error."""
+        secret = self._secrets.get(sealed.data_key_id)
+        if secret is None or sealed.algorithm != ALGORITHM:
+            return None
+        associated = _login_associated(sealed.issuance_id, sealed.data_key_id, binding)
+        try:
+            return AESGCM(secret).decrypt(sealed.nonce, sealed.ciphertext, associated)
+        except InvalidTag:
+            return None
 
     def unseal(self, sealed: SealedKey, *, binding: KeyBinding) -> PrivateKey:
         """The private key again.
@@ -85,6 +99,16 @@ class Vault:
         if private_key is None:
             raise StorageError("vault_key_damaged", key_id=sealed.key_id)
         return private_key
+
+    def _sealing(self) -> str:
+        """The id of the data key that seals what is new."""
+        if self._current is None:
+            raise StorageError("vault_without_data_key")
+        return self._current
+
+    def _encrypt(self, plain: bytes, associated: bytes) -> tuple[bytes, bytes]:
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce, AESGCM(self._secrets[self._sealing()]).encrypt(nonce, plain, associated)
 
     def rewrap(self, new_master: MasterKey) -> list[WrappedDataKey]:
         """Every data key under ``new_master``, the oldest first, to replace the saved ones in one transaction.
@@ -120,15 +144,15 @@ def _decrypt(secret: bytes, sealed: SealedKey, binding: KeyBinding) -> PrivateKe
 
 
 def _key_associated(key_id: str, algorithm: str, data_key_id: str, binding: KeyBinding) -> bytes:
-    return _bytes_of(
-        "klucznik private key 1",
-        algorithm,
-        key_id,
-        data_key_id,
-        binding.environment.value,
-        binding.subject_type.value,
-        binding.subject_value,
-    )
+    return _bytes_of("klucznik private key 1", algorithm, key_id, data_key_id, *_bound_to(binding))
+
+
+def _login_associated(issuance_id: str, data_key_id: str, binding: KeyBinding) -> bytes:
+    return _bytes_of("klucznik login 1", ALGORITHM, issuance_id, data_key_id, *_bound_to(binding))
+
+
+def _bound_to(binding: KeyBinding) -> tuple[str, str, str]:
+    return binding.environment.value, binding.subject_type.value, binding.subject_value
 
 
 def _bytes_of(*parts: str) -> bytes:

@@ -17,7 +17,7 @@ from klucznik.domain.environments import Endpoint
 from klucznik.domain.identifiers import Context
 from klucznik.errors import KsefRefused, KsefUnavailable, SignInRefused
 from klucznik.ksef import wire
-from klucznik.ksef.answers import Challenge, OperationStatus, PendingSignIn
+from klucznik.ksef.answers import Challenge, OperationStatus, PendingSignIn, TokenPair
 from klucznik.ksef.auth_request import SubjectIdentifierType, auth_token_request
 from klucznik.ksef.calls import Care, call
 from klucznik.ksef.session import Session
@@ -116,6 +116,10 @@ class KsefClient:
         await self.processed(pending)
         request = call("POST", "/auth/token/redeem", Care.SPENDS)
         tokens = await _signing_in(self._transport.ask(request, wire.token_pair, token=pending.authentication_token))
+        return Session(self._transport, context, tokens)
+
+    def resume(self, context: Context, tokens: TokenPair) -> Session:
+        """The session that `tokens` belong to, as another process left it. KSeF is not asked."""
         return Session(self._transport, context, tokens)
 
     async def processed(self, pending: PendingSignIn) -> None:

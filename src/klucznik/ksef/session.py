@@ -57,6 +57,11 @@ class Session:
     def __repr__(self) -> str:
         return f"<Session {self.context}>"
 
+    @property
+    def tokens(self) -> TokenPair | None:
+        """The tokens as they are now, for the vault alone; None once the session was ended here."""
+        return self._calls.tokens
+
     async def limits(self) -> Limits:
         """Both limits of the subject, as of now."""
         return await self._calls.ask(call("GET", "/certificates/limits"), wire.limits)

@@ -37,6 +37,11 @@ class SignOn:
         """The host (and port) of this session's KSeF, for messages."""
         return self._transport.host
 
+    @property
+    def tokens(self) -> TokenPair | None:
+        """Both tokens, or None after the end."""
+        return None if self._refresh is None else TokenPair(self._access, self._refresh)
+
     async def ask(self, request: Call, read: Callable[[Fields], Value]) -> Value:
         """Send ``request`` and read its answer; raises as `Transport.ask`, and `SignatureNeeded`."""
         return await self._carried(request, lambda token: self._transport.ask(request, read, token=token))

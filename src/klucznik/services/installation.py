@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 DATABASE_FILE = "klucznik.db"
 MASTER_KEY_FILE = "vault.key"
+# Shorter than the lease under which requests are sent (`services.road`): when a lease has run out, no request of its
+# holder is on its way any more.
+ANSWER_WITHIN_S = 12.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Installation:
         except BaseException:
             database.close()
             raise
-        ksef = KsefClient(where, clock=time, transport=transport)
+        ksef = KsefClient(where, clock=time, transport=transport, timeout_s=ANSWER_WITHIN_S)
         return cls(home, where, database, vault, ksef, time, secrets.token_hex(8))
 
     async def aclose(self) -> None:

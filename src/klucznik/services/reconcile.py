@@ -6,7 +6,6 @@ name with our public key, and the counter of requests before and after.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,20 +14,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from klucznik.domain.issuance import Enrollment
 from klucznik.domain.renewal_window import REQUEST_WINDOW
-from klucznik.errors import KsefUnavailable, VerificationFailed
+from klucznik.errors import VerificationFailed
 from klucznik.services.installation import Installation
-from klucznik.services.progress import Listener, Progress, Stage
 from klucznik.services.sign_in import SignedIn
 from klucznik.storage import issuances
 
 # A request that its sender gave up may still be on its way through KSeF's gateways. Before this much time has passed
 # since the POST, an unchanged counter proves nothing.
 SETTLES = timedelta(seconds=90)
-# How long an arrived request is waited for before a person is told to come back later.
-PATIENCE = timedelta(minutes=10)
 # KSeF issues within minutes. What it does not list a day later is given up, lest the doubt bar the subject for good.
 GIVEN_UP_AFTER = timedelta(days=1)
-_PAUSE_S = 10.0
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
@@ -41,33 +36,17 @@ class Verdict:
     given_up: bool = False
 
 
-async def investigate(
-    installation: Installation,
-    signed_in: SignedIn,
-    enrollment: Enrollment,
-    listener: Listener,
-    keep_lease: Callable[[], Awaitable[None]],
-) -> Verdict:
-    """Look until the matter is clear.
-
-    Raises:
-        KsefUnavailable: ``enrollment_undecided``: it cannot be told yet; nothing was sent, looking again later is safe.
-    """
-    clock = installation.clock
-    until = clock.now() + PATIENCE
-    while True:
-        found = await _by_name(signed_in, enrollment)
-        if found is not None:
-            return found
-        if await _never_arrived(installation, signed_in, enrollment, clock.now()):
-            return Verdict(None)
-        if enrollment.sent_at is not None and clock.now() - enrollment.sent_at >= GIVEN_UP_AFTER:
-            return Verdict(None, given_up=True)
-        if clock.now() >= until:
-            raise KsefUnavailable("enrollment_undecided", name=enrollment.name)
-        listener(Progress(Stage.WAITING_FOR_KSEF, type=enrollment.type, seconds=_PAUSE_S))
-        await keep_lease()
-        await clock.sleep(_PAUSE_S)
+async def investigate(installation: Installation, signed_in: SignedIn, enrollment: Enrollment) -> Verdict | None:
+    """Look once. None: it cannot be told yet; nothing was sent, looking again later is safe."""
+    found = await _by_name(signed_in, enrollment)
+    if found is not None:
+        return found
+    now = installation.clock.now()
+    if await _never_arrived(installation, signed_in, enrollment, now):
+        return Verdict(None)
+    if enrollment.sent_at is not None and now - enrollment.sent_at >= GIVEN_UP_AFTER:
+        return Verdict(None, given_up=True)
+    return None
 
 
 async def _by_name(signed_in: SignedIn, enrollment: Enrollment) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""One issuance on its road. `advance` acts on what the rows say, commits, and looks again until the road ends.
+"""One issuance on its road. `advance` acts on what the rows say, commits, and looks again until the road ends or waits.
 
 What comes next is decided by `domain.issuance.next_step`; every commit confirms the subject's lease. The two promises
 kept here: a key is on disk before its CSR leaves, and nothing is sent twice while the first may have arrived.
@@ -23,12 +23,15 @@ from klucznik.domain.issuance import (
     Failure,
     Issuance,
     IssuanceState,
+    NextStep,
     Step,
+    ending,
     next_step,
 )
 from klucznik.domain.limits import Limits
 from klucznik.domain.preflight import Finding, Refusal, preflight
 from klucznik.domain.sealed import KeyBinding, SealedKey
+from klucznik.domain.waits import Wait, WaitKind, pause, wait_after
 from klucznik.errors import (
     AnswerLost,
     KsefRefused,
@@ -40,25 +43,27 @@ from klucznik.errors import (
 )
 from klucznik.keys.csr import build_csr
 from klucznik.keys.generate import generate_key
+from klucznik.ksef.session import Session
 from klucznik.services import proof, reconcile, refusals
 from klucznik.services.installation import Installation
+from klucznik.services.login import Login
 from klucznik.services.naming import certificate_name
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.sign_in import SignedIn
 from klucznik.services.together import together
-from klucznik.storage import certificates, issuances, leases, private_keys
+from klucznik.storage import certificates, issuances, leases, logins, private_keys
 
 T = TypeVar("T")
 
-# The lease outlives every HTTP time-out, so that nobody takes a subject over while a request may still be on its way.
-LEASE_LASTS = timedelta(minutes=2)
+# The lease outlives every HTTP time-out (`services.installation`), so that nobody takes a subject over while a request
+# may still be on its way; whoever works renews it, so that a dead worker's subject is free within half a minute.
+LEASE_LASTS = timedelta(seconds=25)
 # Limits older than this are read again before a request leaves, even where nothing was waited for.
 LIMITS_STAY_FRESH = timedelta(seconds=30)
-# Status polls share one counter of 30 a minute and 120 an hour (facts.md §1.4): start fast, back off, stay below it.
-_FIRST_POLL_S = 0.25
-_SLOWEST_POLL_S = 60.0
-_POLL_GROWTH = 1.7
-_POLL_PATIENCE = timedelta(minutes=10)
+# A wait up to this long is slept through under the lease; a longer one is committed, and the lease given back.
+SHORT_WAIT = timedelta(seconds=2)
+# How often waiting limits are looked at again, whatever the estimate says.
+_LIMITS_LOOK = timedelta(days=1)
 _LONGEST_PAUSE_S = 100
 # Status of a sign-in with a certificate that is revoked, suspended or expired (facts.md §2.7).
 _CERTIFICATE_INVALID = 460
@@ -68,10 +73,10 @@ _SENT_AT_ONCE = timedelta(seconds=10)
 
 @dataclass
 class Road:
-    """The issuance of one subject, taken as far as it goes while `signed_in` and `lease` last."""
+    """The issuance of one subject, taken as far as it goes now while `lease` lasts."""
 
     installation: Installation
-    signed_in: SignedIn
+    login: Login
     lease: leases.Lease
     listener: Listener = unheard
     refusal: Refusal | None = field(default=None, init=False)
@@ -79,12 +84,17 @@ class Road:
     _limits: Limits | None = field(default=None, init=False, repr=False)
     _limits_read_at: datetime | None = field(default=None, init=False, repr=False)
     _sent_since: int = field(default=0, init=False, repr=False)
+    _looks: int = field(default=0, init=False, repr=False)
+    _looking_for: WaitKind | None = field(default=None, init=False, repr=False)
+    _rested: bool = field(default=False, init=False, repr=False)
+    _before: Wait | None = field(default=None, init=False, repr=False)
 
     async def advance(self, issuance: Issuance) -> Issuance:
-        """Take the issuance on until it ends.
+        """Take the issuance on until it ends or has to wait (then `Issuance.wait` says for what).
 
         Raises:
             KsefUnavailable: KSeF does not answer now; the rows keep everything, and a later call goes on from there.
+            SignatureNeeded: the login is over.
             VerificationFailed: KSeF gave something else than was asked for.
         """
         acts = {
@@ -96,15 +106,65 @@ class Road:
             Step.VERIFY: self._verify,
             Step.FINISH: self._finish,
         }
-        while True:
-            current = issuance
-            rows = await self.installation.database.read(
-                lambda connection: issuances.enrollments_of(connection, current.id)  # noqa: B023 - runs at once
-            )
-            todo = next_step(issuance, rows)
+        if issuance.wait is not None:
+            # What was waited for is over, or somebody wants to look earlier: no rest before this look.
+            self._before, self._rested = issuance.wait, True
+            self._looking_for, self._looks = issuance.wait.kind, issuance.wait.looks
+        issuance = replace(issuance, wait=None)
+        while issuance.wait is None:
+            todo = await self._next(issuance)
             if todo.step is Step.NOTHING:
-                return issuance
+                break
             issuance = await acts[todo.step](issuance, todo.enrollments)
+        return issuance
+
+    async def _next(self, issuance: Issuance) -> NextStep:
+        return next_step(issuance, await self._rows(issuance))
+
+    async def _rows(self, issuance: Issuance) -> list[Enrollment]:
+        return await self.installation.database.read(
+            lambda connection: issuances.enrollments_of(connection, issuance.id)
+        )
+
+    # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _rest(self, issuance: Issuance, kind: WaitKind) -> Issuance:
+        """Pause before looking once more for the same thing: here where it is short, in the row where it is long."""
+        if self._looking_for is not kind:
+            # A lost answer is looked for at once; what KSeF has just accepted is not done yet.
+            self._looking_for, self._looks, self._rested = kind, 0, kind is WaitKind.UNSETTLED
+        if self._rested:
+            self._rested = False
+            return issuance
+        if self._looks == 0 or kind is WaitKind.UNSETTLED:
+            self.listener(Progress(Stage.WAITING_FOR_KSEF, seconds=pause(kind, self._looks).total_seconds()))
+        until = self._now + pause(kind, self._looks)
+        self._looks += 1
+        return await self._wait(issuance, kind, until)
+
+    async def _wait(self, issuance: Issuance, kind: WaitKind, until: datetime, reason: str | None = None) -> Issuance:
+        self._limits = None  # after every wait they are read anew (rule 1)
+        left = until - self._now
+        if left <= SHORT_WAIT:
+            await self.installation.clock.sleep(max(0.0, left.total_seconds()))
+            return issuance
+        return await self.park(issuance, kind, until, reason)
+
+    async def park(
+        self, issuance: Issuance, kind: WaitKind, until: datetime | None, reason: str | None = None
+    ) -> Issuance:
+        """Commit that the issuance waits; whoever is woken then goes on from the rows."""
+        now = self._now
+        wait = wait_after(self._before, kind, until, now, reason)
+        if self._looking_for is kind:
+            wait = replace(wait, looks=self._looks)
+        return await self._commit(lambda connection: issuances.save(connection, replace(issuance, wait=wait), now=now))
+
+    async def park_until_ksef_answers(self, issuance: Issuance, reason: str) -> Issuance:
+        """Commit that KSeF gave no usable answer; the longer that lasts, the more seldom it is asked."""
+        kind = WaitKind.KSEF_UNAVAILABLE
+        looks = self._before.looks if self._before is not None and self._before.kind is kind else 0
+        return await self.park(issuance, kind, self._now + pause(kind, looks), reason)
 
     # ── before anything is sent ──────────────────────────────────────────────────────────────────────────────────
 
@@ -114,7 +174,7 @@ class Road:
         if findings:
             return await self._refuse(issuance, limits, findings, needed=len(issuance.missing))
         # Not beside the limits: a second connection costs more round trips (TCP, TLS) than it saves.
-        data = await self.signed_in.session.enrollment_data()
+        data = await (await self.login.session()).enrollment_data()
         prepared = [await self._prepare(issuance, kind, data) for kind in issuance.missing]
         underway = replace(issuance, state=IssuanceState.UNDERWAY, limits_before=limits)
 
@@ -150,12 +210,30 @@ class Road:
     async def _refuse(
         self, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], *, needed: int
     ) -> Issuance:
-        self.refusal = await refusals.explain(self.installation, self.signed_in, limits, findings, needed=needed)
-        refused = replace(issuance, state=IssuanceState.REFUSED, limits_before=issuance.limits_before or limits)
-        return await self._commit(lambda connection: issuances.save(connection, refused, now=self._now))
+        self.refusal = await self._explain(issuance, limits, findings, needed=needed)
+        told = replace(issuance, limits_before=issuance.limits_before or limits)
+        if (patient := await self._wait_for_limits(told, self.refusal)) is not None:
+            return patient
+        return await self._end(replace(told, state=IssuanceState.REFUSED), ())
+
+    async def _explain(
+        self, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], *, needed: int
+    ) -> Refusal:
+        signed_in = SignedIn(await self.login.session(), issuance.subject)
+        return await refusals.explain(self.installation, signed_in, limits, findings, needed=needed)
+
+    async def _wait_for_limits(self, issuance: Issuance, refusal: Refusal) -> Issuance | None:
+        """The issuance, waiting, where the user has asked for that and the time is not over; or None."""
+        now = self._now
+        if issuance.limits_until is None or now >= issuance.limits_until:
+            return None
+        look = min(now + _LIMITS_LOOK, issuance.limits_until)
+        estimates = [remedy.estimate.earliest for remedy in refusal.remedies if remedy.estimate is not None]
+        soonest = [moment for moment in estimates if moment is not None and now < moment < look]
+        return await self.park(issuance, WaitKind.LIMITS, min(soonest, default=look))
 
     async def _read_limits(self) -> Limits:
-        self._limits = await self.signed_in.session.limits()
+        self._limits = await (await self.login.session()).limits()
         self._limits_read_at, self._sent_since = self._now, 0
         self.listener(Progress(Stage.LIMITS_READ, limits=self._limits))
         return self._limits
@@ -164,10 +242,8 @@ class Road:
 
     async def _send(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
         (enrollment,) = those
-        rows = await self.installation.database.read(
-            lambda connection: issuances.enrollments_of(connection, issuance.id)
-        )
-        unsent = [row for row in rows if row.state is EnrollmentState.KEY_COMMITTED]
+        unsent = [row for row in await self._rows(issuance) if row.state is EnrollmentState.KEY_COMMITTED]
+        session = await self.login.session()  # before the intent: nothing may come between the intent and the POST
         limits = await self._fresh_limits()
         # Of fresh limits, what this run has itself filed since reading them is taken off.
         findings = preflight(limits, len(unsent) + self._sent_since)
@@ -181,33 +257,31 @@ class Road:
                 now=self._now,
             )
         )
-        await self._post(sending)
-        return issuance
+        return await self._post(issuance, sending, session)
 
-    async def _post(self, enrollment: Enrollment) -> None:
+    async def _post(self, issuance: Issuance, enrollment: Enrollment, session: Session) -> Issuance:
         if enrollment.sent_at is None or self._now - enrollment.sent_at > _SENT_AT_ONCE:
             # This process was frozen after the commit. Somebody else may have taken the subject over since, so it asks
             # first: this commit fails where the lease has moved on.
             await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
             self._limits = None
-            return
+            return issuance
         try:
-            ticket = await self.signed_in.session.enroll(name=enrollment.name, type=enrollment.type, csr=enrollment.csr)
+            ticket = await session.enroll(name=enrollment.name, type=enrollment.type, csr=enrollment.csr)
         except AnswerLost:
             self._limits = None
             await self._move(enrollment, EnrollmentState.UNKNOWN)
             self.listener(Progress(Stage.ANSWER_LOST, type=enrollment.type))
-            return
+            return issuance
         except RateLimited as error:
             await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
-            await self._pause(error)
-            return
+            return await self._pause(issuance, error)
         except KsefRefused as error:
             if error.status in (401, 403):  # about the login, not about the request: nothing was filed
                 await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
                 raise
             await self._reject(enrollment, error)
-            return
+            return issuance
         except (KsefUnavailable, SignatureNeeded):  # the request never left this machine
             await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
             raise
@@ -215,26 +289,19 @@ class Road:
         filed = replace(enrollment, reference_number=ticket.reference_number, requested_at=ticket.timestamp)
         await self._move(filed, EnrollmentState.REQUESTED)
         self.listener(Progress(Stage.REQUEST_FILED, type=enrollment.type))
+        return issuance
 
     async def _stop_sending(
         self, issuance: Issuance, unsent: Sequence[Enrollment], limits: Limits, findings: tuple[Finding, ...]
     ) -> Issuance:
         """The limits have shrunk since they were first read: nothing more is sent; what was sent is finished."""
-        rows = await self.installation.database.read(
-            lambda connection: issuances.enrollments_of(connection, issuance.id)
-        )
-        filed = len(rows) - len(unsent)
-        refusal = await refusals.explain(self.installation, self.signed_in, limits, findings, needed=len(unsent))
+        filed = len(await self._rows(issuance)) - len(unsent)
+        refusal = await self._explain(issuance, limits, findings, needed=len(unsent))
         self.refusal = replace(refusal, filed=filed)
-        state = issuance.state if filed else IssuanceState.REFUSED
-
-        def commit(connection: Connection) -> Issuance:
-            # All in one: a crash that left one of two behind would later send it alone, half a pair.
-            for enrollment in unsent:
-                issuances.save_enrollment(connection, enrollment, EnrollmentState.UNSENT, now=self._now)
-            return issuances.save(connection, replace(issuance, state=state), now=self._now)
-
-        return await self._commit(commit)
+        if not filed and (patient := await self._wait_for_limits(issuance, refusal)) is not None:
+            return patient
+        # All in one: a crash that left one of two behind would later send it alone, half a pair.
+        return await self._end(issuance if filed else replace(issuance, state=IssuanceState.REFUSED), unsent)
 
     async def _fresh_limits(self) -> Limits:
         read_at = self._limits_read_at
@@ -247,8 +314,13 @@ class Road:
         (enrollment,) = those
         if enrollment.state is EnrollmentState.SENDING:  # a crash left it so
             enrollment = await self._move(enrollment, EnrollmentState.UNKNOWN)
+        if (resting := await self._rest(issuance, WaitKind.UNSETTLED)).wait is not None:
+            return resting
         self._limits = None
-        verdict = await reconcile.investigate(self.installation, self.signed_in, enrollment, self.listener, self._keep)
+        signed_in = SignedIn(await self.login.session(), issuance.subject)
+        verdict = await reconcile.investigate(self.installation, signed_in, enrollment)
+        if verdict is None:
+            return issuance
         if verdict.given_up:
             # Not sent again: it may have been spent. Whoever orders anew starts from the limits.
             await self._reject(enrollment, KsefRefused("enrollment_given_up"))
@@ -268,26 +340,21 @@ class Road:
 
     async def _poll(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
         """Ask for the first request only until it is done: its twin, filed a moment later, is ready by then."""
-        pending, pause, until = list(those), _FIRST_POLL_S, self._now + _POLL_PATIENCE
-        self.listener(Progress(Stage.WAITING_FOR_KSEF))
-        self._limits = None
+        pending = list(those)
         while pending:
-            if self._now > until:
-                raise KsefUnavailable("still_processing", reference=pending[0].reference_number)
-            await self.installation.clock.sleep(pause)
+            if (resting := await self._rest(issuance, WaitKind.PROCESSING)).wait is not None:
+                return resting
             try:
                 while pending and not await self._still_pending(pending[0]):
                     del pending[0]
             except RateLimited as error:
-                await self._pause(error)
-                return issuance  # the rows tell which ones are still to be asked for
-            pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL_S)
-            await self._keep()
+                return await self._pause(issuance, error)
         return issuance
 
     async def _still_pending(self, enrollment: Enrollment) -> bool:
         try:
-            status = await self.signed_in.session.enrollment_status(enrollment.reference_number or "")
+            session = await self.login.session()
+            status = await session.enrollment_status(enrollment.reference_number or "")
         except KsefRefused as error:
             if error.status == 410 or error.code == 25005:
                 # The status is kept for 30 days only (facts.md §1.5); the certificate is found by its name.
@@ -307,7 +374,7 @@ class Road:
 
     async def _retrieve(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
         serial_numbers = [enrollment.certificate_serial_number or "" for enrollment in those]
-        retrieved = await self.signed_in.session.retrieve(serial_numbers)
+        retrieved = await (await self.login.session()).retrieve(serial_numbers)
         for enrollment, serial_number in zip(those, serial_numbers, strict=True):
             given = retrieved.get(serial_number)
             if given is None:
@@ -329,13 +396,12 @@ class Road:
     async def _verify(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
         """A real login with the one, a signed and verified KOD II link with the other; the limits beside them."""
         self.listener(Progress(Stage.VERIFYING))
+        session = await self.login.session()
         # Where the user is now: rights in the company in which the issuance began may be gone since.
-        context = self.signed_in.context
+        context = session.context
         try:
             # The longer road first: it takes the connection that is open, and the shorter one waits for a second.
-            proofs, limits = await together(
-                proof.prove_all(self.installation, context, those), self.signed_in.session.limits()
-            )
+            proofs, limits = await together(proof.prove_all(self.installation, context, those), session.limits())
         except SignInRefused as error:
             if error.code == _CERTIFICATE_INVALID:
                 await self._reject_authentication(those, error)
@@ -363,19 +429,20 @@ class Road:
                 await self._reject(enrollment, error)
 
     async def _finish(self, issuance: Issuance, unsent: Sequence[Enrollment]) -> Issuance:
-        rows = await self.installation.database.read(
-            lambda connection: issuances.enrollments_of(connection, issuance.id)
-        )
-        states = {row.state for row in rows}
-        if EnrollmentState.REJECTED in states:
-            state = IssuanceState.REJECTED
-        else:
-            state = IssuanceState.DONE if states == {EnrollmentState.VERIFIED} else IssuanceState.REFUSED
+        ended = [
+            replace(row, state=EnrollmentState.UNSENT) if row in unsent else row for row in await self._rows(issuance)
+        ]
+        return await self._end(replace(issuance, state=ending(issuance, ended)), unsent)
+
+    async def _end(self, issuance: Issuance, unsent: Sequence[Enrollment]) -> Issuance:
+        """Save `issuance`, with those that will not be sent; at its end its login is forgotten."""
 
         def commit(connection: Connection) -> Issuance:
             for enrollment in unsent:
                 issuances.save_enrollment(connection, enrollment, EnrollmentState.UNSENT, now=self._now)
-            return issuances.save(connection, replace(issuance, state=state), now=self._now)
+            if issuance.state.ended:
+                logins.forget(connection, issuance.id)
+            return issuances.save(connection, issuance, now=self._now)
 
         return await self._commit(commit)
 
@@ -394,11 +461,8 @@ class Road:
 
         return await self.installation.database.write(confirmed)
 
-    async def _keep(self) -> None:
-        """Keep the lease over a wait."""
-        await self._commit(lambda _: None)
-
     async def _move(self, enrollment: Enrollment, state: EnrollmentState) -> Enrollment:
+        self._before = None  # it goes on: a later wait is a new one
         return await self._commit(
             lambda connection: issuances.save_enrollment(connection, enrollment, state, now=self._now)
         )
@@ -410,12 +474,9 @@ class Road:
             failure = Failure(None, "", reason=error.reason)
         await self._move(replace(enrollment, failure=failure), EnrollmentState.REJECTED)
 
-    async def _pause(self, error: RateLimited) -> None:
-        """Wait exactly as long as KSeF says; too long a wait is the caller's to decide."""
-        self._limits = None
+    async def _pause(self, issuance: Issuance, error: RateLimited) -> Issuance:
+        """Wait exactly as long as KSeF says; a long wait is told to whoever called."""
         if error.retry_after > _LONGEST_PAUSE_S:
             raise error
         self.listener(Progress(Stage.PACED, seconds=error.retry_after))
-        await self._keep()
-        await self.installation.clock.sleep(error.retry_after)
-        await self._keep()
+        return await self._wait(issuance, WaitKind.PACED, error.until, error.reason)

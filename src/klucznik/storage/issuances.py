@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, select, tuple_, update
 
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.environments import Environment
@@ -15,8 +15,9 @@ from klucznik.domain.identifiers import Context, ContextType, Subject, SubjectTy
 from klucznik.domain.issuance import Enrollment, EnrollmentState, Failure, Issuance, IssuanceState, may_follow
 from klucznik.domain.keytype import KeyType
 from klucznik.domain.limits import Allowance, Limits
+from klucznik.domain.waits import Wait, WaitKind
 from klucznik.errors import StorageError
-from klucznik.storage.schema import enrollments, issuances
+from klucznik.storage.schema import enrollments, issuances, leases
 
 _RUNNING = (IssuanceState.PLANNED.value, IssuanceState.UNDERWAY.value)
 
@@ -33,7 +34,7 @@ def add(connection: Connection, issuance: Issuance, *, now: datetime) -> None:
             key_type=issuance.key_type.value,
             created_at=issuance.created_at,
             updated_at=now,
-            **_changing(issuance),
+            **_changing(issuance, now),
         )
     )
 
@@ -48,11 +49,58 @@ def save(connection: Connection, issuance: Issuance, *, now: datetime) -> Issuan
     changed = connection.execute(
         update(issuances)
         .where(issuances.c.id == issuance.id, issuances.c.version == issuance.version)
-        .values(updated_at=now, **_changing(saved))
+        .values(updated_at=now, **_changing(saved, now))
     )
     if changed.rowcount != 1:
         raise StorageError("state_moved_on", issuance=issuance.id)
     return saved
+
+
+def load(connection: Connection, issuance_id: str) -> Issuance | None:
+    """The issuance of that id, ended or not."""
+    row = connection.execute(select(issuances).where(issuances.c.id == issuance_id)).one_or_none()
+    return None if row is None else _issuance(row)
+
+
+def due(connection: Connection, *, now: datetime, most: int) -> list[tuple[str, Subject]]:
+    """Running issuances that somebody should look at now and nobody does, the longest due first."""
+    rows = connection.execute(
+        select(issuances.c.id, issuances.c.subject_type, issuances.c.subject_value)
+        .outerjoin(
+            leases,
+            and_(
+                leases.c.environment == issuances.c.environment,
+                leases.c.subject_type == issuances.c.subject_type,
+                leases.c.subject_value == issuances.c.subject_value,
+                leases.c.expires_at > now,
+            ),
+        )
+        .where(issuances.c.wake_at <= now, leases.c.token.is_(None))
+        .order_by(issuances.c.wake_at)
+        .limit(most)
+    )
+    return [(row.id, Subject(SubjectType(row.subject_type), row.subject_value)) for row in rows]
+
+
+def next_wake(connection: Connection) -> datetime | None:
+    """When the next issuance is due, if any waits for a moment."""
+    row = connection.execute(
+        select(issuances.c.wake_at).where(issuances.c.wake_at.is_not(None)).order_by(issuances.c.wake_at).limit(1)
+    ).one_or_none()
+    return None if row is None else row.wake_at
+
+
+def page(
+    connection: Connection, environment: Environment, *, running_only: bool, before: Issuance | None = None, size: int
+) -> list[Issuance]:
+    """Issuances, the newest first; `before` is the last one of the page before."""
+    query = select(issuances).where(issuances.c.environment == environment.value)
+    if running_only:
+        query = query.where(issuances.c.state.in_(_RUNNING))
+    if before is not None:
+        query = query.where(tuple_(issuances.c.created_at, issuances.c.id) < (before.created_at, before.id))
+    rows = connection.execute(query.order_by(issuances.c.created_at.desc(), issuances.c.id.desc()).limit(size))
+    return [_issuance(row) for row in rows]
 
 
 def running(connection: Connection, environment: Environment, subject: Subject) -> Issuance | None:
@@ -140,12 +188,23 @@ def requests_since(
     return [row.requested_at for row in rows if row.certificate_serial_number not in apart_from]
 
 
-def _changing(issuance: Issuance) -> dict[str, Any]:
+def _changing(issuance: Issuance, now: datetime) -> dict[str, Any]:
+    wait = issuance.wait
+    # A row that runs and waits for nothing is due at once: nobody looks at it while a live lease covers its subject,
+    # and whoever held that lease may have died.
+    wake_at = None if issuance.state.ended else now if wait is None else wait.until
     return {
         "state": issuance.state.value,
         "missing": [type.value for type in issuance.missing],
         "limits_before": None if issuance.limits_before is None else asdict(issuance.limits_before),
         "limits_after": None if issuance.limits_after is None else asdict(issuance.limits_after),
+        "wait_kind": None if wait is None else wait.kind.value,
+        "wait_since": None if wait is None else wait.since,
+        "wait_looks": None if wait is None else wait.looks,
+        "wait_reason": None if wait is None else wait.reason,
+        "wake_at": wake_at,
+        "limits_until": issuance.limits_until,
+        "cancelled_at": issuance.cancelled_at,
         "version": issuance.version,
     }
 
@@ -175,8 +234,17 @@ def _issuance(row: Row[Any]) -> Issuance:
         created_at=row.created_at,
         limits_before=_limits(row.limits_before),
         limits_after=_limits(row.limits_after),
+        wait=_wait(row),
+        limits_until=row.limits_until,
+        cancelled_at=row.cancelled_at,
         version=row.version,
     )
+
+
+def _wait(row: Row[Any]) -> Wait | None:
+    if row.wait_kind is None:
+        return None
+    return Wait(WaitKind(row.wait_kind), row.wake_at, row.wait_since, row.wait_looks, row.wait_reason)
 
 
 def _limits(saved: dict[str, Any] | None) -> Limits | None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from klucznik.storage.columns import UtcDateTime
 
 # The newest migration. A new database is made from the tables below and marked with it; a test holds both equal.
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -82,11 +82,32 @@ issuances = Table(
     Column("missing", JSON, nullable=False),
     Column("limits_before", JSON),
     Column("limits_after", JSON),
+    Column("wait_kind", String(24)),
+    Column("wait_since", UtcDateTime),
+    Column("wait_looks", Integer),
+    Column("wait_reason", String(64)),
+    # When somebody should look at it; None: it has ended, or only a person can take it on.
+    Column("wake_at", UtcDateTime, index=True),
+    Column("limits_until", UtcDateTime),
+    Column("cancelled_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
     Index(None, "environment", "subject_type", "subject_value", "state"),
     Index(None, "environment", "context_type", "context_value"),
+)
+
+# The login with which a running issuance goes on, whoever takes it on: its tokens, sealed by the vault. Removed at the
+# end of the issuance.
+logins = Table(
+    "logins",
+    metadata,
+    Column("issuance_id", String(32), ForeignKey("issuances.id"), primary_key=True),
+    Column("algorithm", String(16), nullable=False),
+    Column("data_key_id", String(64), ForeignKey("data_keys.id"), nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
 )
 
 enrollments = Table(

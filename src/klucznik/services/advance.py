@@ -1,0 +1,177 @@
+"""Takes one issuance as far as it can go now. Waking it early, late, twice or after a crash is harmless.
+
+Whoever calls holds nothing afterwards: what it waits for, and until when, is in the row that comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from klucznik.domain.identifiers import Subject
+from klucznik.domain.issuance import Issuance
+from klucznik.domain.waits import WaitKind
+from klucznik.errors import (
+    InputError,
+    KlucznikError,
+    KsefRefused,
+    RateLimited,
+    SignatureNeeded,
+    SubjectBusy,
+)
+from klucznik.services.installation import Installation
+from klucznik.services.login import Login
+from klucznik.services.progress import Listener, unheard
+from klucznik.services.road import LEASE_LASTS, Road
+from klucznik.services.sign_in import SignedIn, Signer
+from klucznik.storage import issuances, leases
+
+
+async def advance(
+    installation: Installation, issuance_id: str, *, signer: Signer | None = None, listener: Listener = unheard
+) -> Issuance:
+    """Take an issuance on until it ends or has to wait.
+
+    Args:
+        signer: can sign in for the subject, where the login is over; None: only what the vault holds can.
+
+    Returns:
+        the issuance as it stands in its row.
+
+    Raises:
+        InputError: ``issuance_unknown``.
+        SubjectBusy: somebody else is at it, or at another issuance of the same subject.
+        KlucznikError: what stopped it; the row then says when it should be tried again.
+    """
+    issuance = await load(installation, issuance_id)
+    if issuance.state.ended or not _may_look(issuance, installation):
+        return issuance
+    lease = await take_lease(installation, issuance.subject)
+    async with held(installation, lease):
+        issuance = await load(installation, issuance_id)  # under the lease, look again
+        walk = Walk.of(installation, issuance, lease, signer=signer, listener=listener)
+        return await walk.go(issuance)
+
+
+@dataclass
+class Walk:
+    """One go at an issuance under the lease of its subject."""
+
+    login: Login
+    road: Road
+
+    @classmethod
+    def of(
+        cls,
+        installation: Installation,
+        issuance: Issuance,
+        lease: leases.Lease,
+        *,
+        signed_in: SignedIn | None = None,
+        signer: Signer | None = None,
+        listener: Listener = unheard,
+    ) -> Walk:
+        login = Login(installation, issuance, signed_in, signer, listener)
+        return cls(login, Road(installation, login, lease, listener))
+
+    async def go(self, issuance: Issuance) -> Issuance:
+        """Until it ends or waits. An error is told after the row has been told when to try again."""
+        try:
+            issuance = await self._with_every_login(issuance)
+        except SubjectBusy:
+            raise  # the row is somebody else's by now
+        except KlucznikError as error:
+            await self._park(error)
+            raise
+        if issuance.state.ended:
+            await self.login.end()
+        return issuance
+
+    async def _with_every_login(self, issuance: Issuance) -> Issuance:
+        while True:
+            try:
+                return await self.road.advance(issuance)
+            except SignatureNeeded:
+                if self.login.signed_in is None:
+                    raise  # there is no other login
+                self.login.lost()
+                issuance = replace(await load(self.login.installation, issuance.id), wait=issuance.wait)
+
+    async def _park(self, error: KlucznikError) -> None:
+        issuance = await load(self.login.installation, self.login.issuance.id)
+        if issuance.state.ended:
+            return
+        if isinstance(error, RateLimited):
+            await self.road.park(issuance, WaitKind.PACED, error.until, error.reason)
+        elif isinstance(error, SignatureNeeded) or (isinstance(error, KsefRefused) and not _passing(error)):
+            # Whoever is signed in may not do this: somebody has to sign in who may.
+            await self.road.park(issuance, WaitKind.NEEDS_SIGNATURE, None, error.reason)
+        else:
+            await self.road.park_until_ksef_answers(issuance, error.reason)
+
+
+def _passing(error: KsefRefused) -> bool:
+    """KSeF's own status codes 500 and 550: something went wrong there, "try again"."""
+    return error.code is not None and 500 <= error.code < 600
+
+
+def _may_look(issuance: Issuance, installation: Installation) -> bool:
+    """A pace is kept to the second; every other wait may be looked at early."""
+    wait = issuance.wait
+    if wait is None or wait.kind is not WaitKind.PACED or wait.until is None:
+        return True
+    return installation.clock.now() >= wait.until
+
+
+async def load(installation: Installation, issuance_id: str) -> Issuance:
+    """The issuance of that id; raises InputError ``issuance_unknown``."""
+    found = await installation.database.read(lambda connection: issuances.load(connection, issuance_id))
+    if found is None or found.environment is not installation.environment:
+        raise InputError("issuance_unknown", issuance=issuance_id)
+    return found
+
+
+async def take_lease(installation: Installation, subject: Subject) -> leases.Lease:
+    """The subject's lease; raises SubjectBusy where somebody holds it."""
+
+    def take(connection: Connection) -> leases.Lease:
+        return leases.take(
+            connection,
+            installation.environment,
+            subject,
+            owner=installation.owner,
+            now=installation.clock.now(),
+            lasts=LEASE_LASTS,
+        )
+
+    return await installation.database.write(take)
+
+
+@asynccontextmanager
+async def held(installation: Installation, lease: leases.Lease) -> AsyncIterator[None]:
+    """Keep a lease alive while the body runs, and give it back."""
+    beating = asyncio.create_task(_beat(installation, lease))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await installation.database.write(
+            lambda connection: leases.give_back(connection, lease, now=installation.clock.now())
+        )
+
+
+async def _beat(installation: Installation, lease: leases.Lease) -> None:
+    """Renew the lease while a slow answer is waited for; every commit of the road renews it too."""
+    while True:
+        # The event loop's time, not the clock's: a heart that is late by the machine's own time has stopped.
+        await asyncio.sleep(LEASE_LASTS.total_seconds() / 3)
+        try:
+            await installation.database.write(
+                lambda connection: leases.confirm(connection, lease, now=installation.clock.now(), lasts=LEASE_LASTS)
+            )
+        except KlucznikError:
+            return  # it was taken over, or the database is away: the next commit finds out
