@@ -55,6 +55,7 @@ DEFAULTS = {
 SESSION_DEFAULTS = SessionLimits(
     max_invoice_size_mb=1, max_invoice_with_attachment_size_mb=3, max_invoices=10_000
 )  # example of GET /limits/context in the specification
+COLLECTIVE_DEFAULT = 500  # POST /collective-identifiers in the specification
 
 # x-rate-limits of the specification and facts.md §1.4
 PRODUCTION_RATES = {
@@ -71,6 +72,13 @@ PRODUCTION_RATES = {
     "invoiceDownload": RateValues(8, 16, 64),
     "collectiveIdentifier": RateValues(10, 60, 120),
     "other": RateValues(10, 30, 120),
+}
+# What API 2.9 shows besides (facts.md §1.4); -1 is no limit. Test data cannot set these.
+RATES_SINCE_2_9 = {
+    "onlineSessionClose": RateValues(20, 60, 240),
+    "batchSessionClose": RateValues(20, 40, 120),
+    "anonymous": RateValues(60, -1, -1),
+    "global": RateValues(-1, -1, -1),
 }
 RATE_BOUND = 10  # test data may set up to this many times the production value
 _HIGHEST_RATES = {

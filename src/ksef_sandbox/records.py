@@ -139,6 +139,7 @@ class ContextLimits:
     context: ContextIdentifier
     online_session: SessionLimits
     batch_session: SessionLimits
+    collective_invoices: int  # how many a collective identifier may hold
 
 
 @dataclass(frozen=True, slots=True)

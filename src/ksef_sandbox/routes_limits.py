@@ -15,7 +15,11 @@ def _context(call: Call) -> Response:
     found = call.world.context_limits.get(identity_key(call.session.context))
     online = found.online_session if found else limits.SESSION_DEFAULTS
     batch = found.batch_session if found else limits.SESSION_DEFAULTS
-    return json_answer({"onlineSession": _session(online), "batchSession": _session(batch)})
+    answer: dict[str, JsonValue] = {"onlineSession": _session(online), "batchSession": _session(batch)}
+    if call.world.switches.api_version == "2.9":
+        collective = found.collective_invoices if found else limits.COLLECTIVE_DEFAULT
+        answer["collectiveIdentifier"] = {"maxInvoices": collective}
+    return json_answer(answer)
 
 
 def _session(values: SessionLimits) -> JsonValue:
@@ -38,6 +42,8 @@ def _subject(call: Call) -> Response:
 
 def _rates(call: Call) -> Response:
     rates = limits.effective_rates(call.world, call.session.context)
+    if call.world.switches.api_version == "2.9":
+        rates = rates | limits.RATES_SINCE_2_9
     return json_answer(
         {
             group: {"perSecond": values.per_second, "perMinute": values.per_minute, "perHour": values.per_hour}

@@ -8,7 +8,7 @@ from ksef_sandbox import bodies, certificates, testdata
 from ksef_sandbox.answers import empty_answer
 from ksef_sandbox.errors import InvalidInput
 from ksef_sandbox.identity import ContextIdentifier, ContextType, Identity, IdentityType
-from ksef_sandbox.limits import PRODUCTION_RATES, RATE_BOUND
+from ksef_sandbox.limits import COLLECTIVE_DEFAULT, PRODUCTION_RATES, RATE_BOUND
 from ksef_sandbox.pipeline import PUBLIC, Call, Route
 from ksef_sandbox.records import (
     AttachmentConsent,
@@ -147,8 +147,9 @@ def _restore_subject_limits(call: Call) -> Response:
 
 def _set_context_limits(call: Call) -> Response:
     body = bodies.read(ContextLimitsBody, call.body)
-    limits = ContextLimits(call.session.context, body.online_session.values(), body.batch_session.values())
-    call.world.context_limits.put(limits)
+    collective = body.collective_identifier.max_invoices if body.collective_identifier else COLLECTIVE_DEFAULT
+    online, batch = body.online_session.values(), body.batch_session.values()
+    call.world.context_limits.put(ContextLimits(call.session.context, online, batch, collective))
     return empty_answer()
 
 

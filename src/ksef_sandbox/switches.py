@@ -43,6 +43,11 @@ class Switches:
     rate_per_hour: int = _switch(
         120, "with rate_profile=custom: calls of one route an hour", "ksef-docs limity/limity-api.md"
     )
+    api_version: Literal["2.7", "2.9"] = _switch(
+        "2.7",
+        "2.9 adds to GET /rate-limits and GET /limits/context what clients made for it insist on",
+        "ksef-docs api-changelog.md",
+    )
     retry_after_escalation: Literal["double", "fixed"] = _switch(
         "double",
         "how long a call too many blocks: 30 s, twice as long with each repeat up to an hour; or always 30 s",

@@ -136,9 +136,14 @@ class SessionLimitsBody(Body):
         )
 
 
+class CollectiveLimitsBody(Body):
+    max_invoices: Annotated[int, Field(ge=0)]
+
+
 class ContextLimitsBody(Body):
     online_session: SessionLimitsBody
     batch_session: SessionLimitsBody
+    collective_identifier: CollectiveLimitsBody | None = None  # since API 2.9
 
 
 class RateValuesBody(Body):

@@ -46,6 +46,32 @@ def entity_grant(nip: str, *permissions: str, delegate: bool = False) -> dict[st
     }
 
 
+def subunit_grant(subject: dict[str, str], unit: dict[str, str], *, name: str | None) -> dict[str, Any]:
+    body = person_grant(subject) | {"contextIdentifier": unit} | ({"subunitName": name} if name else {})
+    del body["permissions"]
+    return body
+
+
+def authorization_grant(subject: dict[str, str], permission: str) -> dict[str, Any]:
+    return {
+        "subjectIdentifier": subject,
+        "permission": permission,
+        "description": "Uprawnienie podmiotowe",
+        "subjectDetails": ENTITY,
+    }
+
+
+def eu_administrator_grant(fingerprint: str, context: str) -> dict[str, Any]:
+    return {
+        "subjectIdentifier": identifier("Fingerprint", fingerprint),
+        "contextIdentifier": identifier("NipVatUe", context),
+        "description": "Administrator podmiotu",
+        "euEntityName": "Muster GmbH",
+        "subjectDetails": BY_FINGERPRINT,
+        "euEntityDetails": EU_ENTITY,
+    }
+
+
 def outcome(session: Session, response: httpx.Response) -> int:
     """The code with which a permission operation ends; needs `perm_delay_ms=0`."""
     assert response.status_code == 202, response.text
@@ -72,30 +98,17 @@ def grant_indirectly(
 def appoint_subunit_administrator(
     session: Session, subject: dict[str, str], unit: dict[str, str], *, name: str | None = "Oddział Testowy"
 ) -> int:
-    body = person_grant(subject) | {"contextIdentifier": unit} | ({"subunitName": name} if name else {})
-    del body["permissions"]
-    return outcome(session, session.post("/permissions/subunits/grants", body))
+    return outcome(session, session.post("/permissions/subunits/grants", subunit_grant(subject, unit, name=name)))
 
 
 def authorize(session: Session, subject: dict[str, str], permission: str) -> int:
-    body = {
-        "subjectIdentifier": subject,
-        "permission": permission,
-        "description": "Uprawnienie podmiotowe",
-        "subjectDetails": ENTITY,
-    }
-    return outcome(session, session.post("/permissions/authorizations/grants", body))
+    return outcome(
+        session, session.post("/permissions/authorizations/grants", authorization_grant(subject, permission))
+    )
 
 
 def appoint_eu_administrator(session: Session, fingerprint: str, context: str) -> int:
-    body = {
-        "subjectIdentifier": identifier("Fingerprint", fingerprint),
-        "contextIdentifier": identifier("NipVatUe", context),
-        "description": "Administrator podmiotu",
-        "euEntityName": "Muster GmbH",
-        "subjectDetails": BY_FINGERPRINT,
-        "euEntityDetails": EU_ENTITY,
-    }
+    body = eu_administrator_grant(fingerprint, context)
     return outcome(session, session.post("/permissions/eu-entities/administration/grants", body))
 
 

@@ -1,96 +1,125 @@
-"""Permissions and KSeF tokens by `ksef-client` from PyPI, unchanged: its models, its encryption, its polling."""
+"""Permissions of every kind by `ksef-client` from PyPI, unchanged, by both of its faces: its models, its calls."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ksef_client.client import KsefClient
-from ksef_client.config import KsefClientOptions
+from ksef_client import models
 from ksef_client.exceptions import KsefApiError
-from ksef_client.models import (
-    EntityPermissionsGrantRequest,
-    GenerateTokenRequest,
-    IndirectPermissionsGrantRequest,
-    PersonalPermissionsQueryRequest,
-    PersonPermissionsQueryRequest,
+from tests.sandbox.granting import (
+    authorization_grant,
+    entity_grant,
+    eu_administrator_grant,
+    identifier,
+    person_grant,
+    subunit_grant,
 )
-from ksef_client.services.workflows import AuthCoordinator
-from tests.sandbox.granting import entity_grant, identifier, person_grant
-from tests.sandbox.signing import TestCredential, make_person, make_seal
+from tests.sandbox.independent import FACES, Client, Face, connected
+from tests.sandbox.signing import make_anonymous, make_person, make_seal
 
 from ksef_sandbox import Sandbox
 
 CLIENT, OFFICE, PESEL = "5265877635", "7762811692", "80010112345"
+UNIT, EU_CONTEXT = f"{CLIENT}-12346", f"{CLIENT}-DE123456789"
+CLERK_ID = identifier("Pesel", PESEL)
 
 
-@pytest.fixture
-def independent(ksef: Sandbox) -> Iterator[Any]:
-    with KsefClient(KsefClientOptions(base_url=ksef.base_url.removesuffix("/v2"))) as client:
-        yield client
+class Signed:
+    """A signed-in client: operations are followed to their end, lists are fetched whole."""
+
+    def __init__(self, client: Client, tokens: Any) -> None:
+        self._client, self._token = client, tokens.access_token.token
+
+    async def grant(self, kind: str, model: Any, body: dict[str, Any]) -> int:
+        return await self._ended(await self._call(f"grant_{kind}", model.from_dict(body)))
+
+    async def revoke(self, kind: str, grant_id: str) -> int:
+        return await self._ended(await self._call(f"revoke_{kind}", grant_id))
+
+    async def listed(self, kind: str, model: Any, **filters: Any) -> list[Any]:
+        found = await self._call(f"query_{kind}", model.from_dict(filters), page_size=10, page_offset=0)
+        (items,) = [value for value in vars(found).values() if isinstance(value, list)]
+        return items
+
+    async def _ended(self, operation: Any) -> int:
+        status = await self._call("get_operation_status", operation.reference_number)
+        return int(status.status.code)
+
+    async def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
+        return await getattr(self._client.permissions, name)(*arguments, access_token=self._token, **options)
 
 
-def sign_in(client: Any, credential: TestCredential, nip: str) -> str:
-    result = AuthCoordinator(client.auth).authenticate_with_xades(
-        context_identifier_type="nip",
-        context_identifier_value=nip,
-        subject_identifier_type="certificateSubject",
-        certificate_pem=credential.certificate_pem.decode(),
-        private_key_pem=credential.private_key_pem.decode(),
-        poll_interval_seconds=0.01,
-    )
-    return str(result.access_token)
+async def signed_in(client: Client, nip: str) -> Signed:
+    return Signed(client, await client.sign_in(make_seal(nip=nip), nip))
 
 
-def outcome(client: Any, token: str, operation: Any) -> int:
-    status = client.permissions.get_operation_status(operation.reference_number, access_token=token)
-    return int(status.status.code)
+@pytest.mark.parametrize("face", FACES)
+async def test_it_grants_lists_and_revokes_permissions_of_every_kind(ksef: Sandbox, face: Face) -> None:
+    async with connected(ksef, face) as client:
+        company, office = await signed_in(client, CLIENT), await signed_in(client, OFFICE)
+        clerk, foreigner = make_person(pesel=PESEL), make_anonymous()
 
-
-def test_an_independent_client_grants_delegates_and_revokes(independent: Any) -> None:
-    clerk = make_person(pesel=PESEL)
-    company = sign_in(independent, make_seal(nip=CLIENT), CLIENT)
-    office = sign_in(independent, make_seal(nip=OFFICE), OFFICE)
-    granted = EntityPermissionsGrantRequest.from_dict(entity_grant(OFFICE, "InvoiceRead", delegate=True))
-    operation = independent.permissions.grant_entity(granted, access_token=company)
-    assert outcome(independent, company, operation) == 200
-    passed_on = person_grant(identifier("Pesel", PESEL), "InvoiceRead", targetIdentifier=identifier("Nip", CLIENT))
-    operation = independent.permissions.grant_indirect(
-        IndirectPermissionsGrantRequest.from_dict(passed_on), access_token=office
-    )
-    assert outcome(independent, office, operation) == 200
-
-    token = sign_in(independent, clerk, CLIENT)
-    own = independent.permissions.query_personal_grants(
-        PersonalPermissionsQueryRequest.from_dict({}), access_token=token
-    )
-    assert [item.permission_scope.value for item in own.permissions] == ["InvoiceRead"]
-
-    query = PersonPermissionsQueryRequest.from_dict({"queryType": "PermissionsInCurrentContext"})
-    (row,) = independent.permissions.query_persons_grants(query, access_token=company).permissions
-    operation = independent.permissions.revoke_common_permission(row.id, access_token=company)
-    assert outcome(independent, company, operation) == 200
-    with pytest.raises((KsefApiError, RuntimeError), match="415"):
-        sign_in(independent, clerk, CLIENT)
-
-
-def test_an_independent_client_signs_in_with_a_ksef_token(independent: Any) -> None:
-    company = sign_in(independent, make_seal(nip=CLIENT), CLIENT)
-    request = GenerateTokenRequest.from_dict({"permissions": ["InvoiceRead"], "description": "Token testowy"})
-    made = independent.tokens.generate_token(request, access_token=company)
-    key = independent.security.get_public_key_certificate("KsefTokenEncryption")
-
-    def enter() -> Any:
-        return AuthCoordinator(independent.auth).authenticate_with_ksef_token(
-            token=made.token,
-            public_certificate=key.certificate,
-            public_key_id=key.public_key_id,
-            context_identifier_type="nip",
-            context_identifier_value=CLIENT,
-            poll_interval_seconds=0.01,
+        # A person, directly.
+        assert (
+            await company.grant(
+                "person", models.PersonPermissionsGrantRequest, person_grant(CLERK_ID, "CredentialsRead")
+            )
+            == 200
         )
+        inside = Signed(client, await client.sign_in(clerk, CLIENT))
+        (own,) = await inside.listed("personal_grants", models.PersonalPermissionsQueryRequest)
+        assert own.permission_scope.value == "CredentialsRead"
+        persons = {"queryType": "PermissionsInCurrentContext"}
+        (row,) = await company.listed("persons_grants", models.PersonPermissionsQueryRequest, **persons)
+        assert await company.revoke("common_permission", row.id) == 200
+        with pytest.raises((KsefApiError, RuntimeError), match="415"):
+            await client.sign_in(clerk, CLIENT)
 
-    (seen,) = independent.tokens.list_tokens(access_token=enter().access_token).tokens
-    assert (seen.reference_number, seen.status.value) == (made.reference_number, "Active")
-    independent.tokens.revoke_token(made.reference_number, access_token=company)
-    with pytest.raises((KsefApiError, RuntimeError), match="450"):
-        enter()
+        # An office, which passes on what it was given.
+        body = entity_grant(OFFICE, "InvoiceRead", delegate=True)
+        assert await company.grant("entity", models.EntityPermissionsGrantRequest, body) == 200
+        (received,) = await office.listed("entities_grants", models.EntityPermissionsQueryRequest)
+        assert (received.permission_scope.value, received.can_delegate) == ("InvoiceRead", True)
+        body = person_grant(CLERK_ID, "InvoiceRead", targetIdentifier=identifier("Nip", CLIENT))
+        assert await office.grant("indirect", models.IndirectPermissionsGrantRequest, body) == 200
+        assert await client.sign_in(clerk, CLIENT)
+
+        # The administrator of a subunit.
+        unit = identifier("InternalId", UNIT)
+        body = subunit_grant(CLERK_ID, unit, name="Oddział Łódź")
+        assert await company.grant("subunit", models.SubunitPermissionsGrantRequest, body) == 200
+        (administrator,) = await company.listed("subunits_grants", models.SubunitPermissionsQueryRequest)
+        assert (administrator.subunit_name, administrator.subunit_identifier.value) == ("Oddział Łódź", UNIT)
+        assert await client.sign_in(clerk, UNIT, kind="internalId")
+
+        # An authorization between companies.
+        body = authorization_grant(identifier("Nip", OFFICE), "TaxRepresentative")
+        assert await company.grant("authorization", models.EntityAuthorizationPermissionsGrantRequest, body) == 200
+        query = models.EntityAuthorizationPermissionsQueryRequest
+        (given,) = await company.listed("authorizations_grants", query, queryType="Granted")
+        (seen,) = await office.listed("authorizations_grants", query, queryType="Received")
+        assert given == seen
+        assert await company.revoke("authorization", given.id) == 200
+        assert await company.listed("authorizations_grants", query, queryType="Granted") == []
+
+        # An administrator and a representative of an EU entity, known by their certificates' fingerprints.
+        body = eu_administrator_grant(foreigner.fingerprint, EU_CONTEXT)
+        grant = models.EuEntityAdministrationPermissionsGrantRequest
+        assert await company.grant("eu_entity_admin", grant, body) == 200
+        tokens = await client.sign_in(foreigner, EU_CONTEXT, kind="nipVatUe", subject="certificateFingerprint")
+        abroad = Signed(client, tokens)
+        representative = identifier("Fingerprint", make_anonymous().fingerprint)
+        body = person_grant(representative, "InvoiceRead")
+        assert await abroad.grant("eu_entity", models.EuEntityPermissionsGrantRequest, body) == 200
+        only = {"authorizedFingerprintIdentifier": representative["value"]}
+        (row,) = await abroad.listed("eu_entities_grants", models.EuEntityPermissionsQueryRequest, **only)
+        assert row.permission_scope.value == "InvoiceRead"
+
+        # Roles come from test data.
+        units = [{"subjectNip": OFFICE, "description": "Jednostka podrzędna"}]
+        group = {"subjectNip": CLIENT, "subjectType": "JST", "description": "Gmina testowa", "subunits": units}
+        await client.testdata.create_subject(models.SubjectCreateRequest.from_dict(group))
+        (role,) = await company.listed("subordinate_entities_roles", models.SubordinateEntityRolesQueryRequest)
+        assert role.subordinate_entity_identifier.value == OFFICE
+        # Those two are asked for by the tests of test data.
+        elsewhere = {"check_attachment_permission_status", "query_entities_roles"}
+        assert client.permissions.recorder.unused == elsewhere
