@@ -4,7 +4,6 @@ Everything it prints is printed here: with --json one line on stdout, else words
 
 import argparse
 import asyncio
-import ipaddress
 import json
 import signal
 import sys
@@ -68,7 +67,7 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _serve(options: argparse.Namespace, switches: Switches) -> int:
-    from ksef_sandbox.server import AddressError, listen, new_event_loop, url_of
+    from ksef_sandbox.server import AddressError, is_loopback, listen, new_event_loop, url_of
     from ksef_sandbox.state import World
     from ksef_sandbox.store import StoreError
 
@@ -81,17 +80,20 @@ def _serve(options: argparse.Namespace, switches: Switches) -> int:
     except StoreError as error:
         listener.close()
         _fail(str(error))
-    url = url_of(listener)
+    url, is_exposed = url_of(listener), not is_loopback(listener)
     world.ca.crl_url = f"{url}/sandbox/ca.crl"
 
     async def run() -> None:
         from ksef_sandbox.app import create_app, default_hooks
         from ksef_sandbox.server import serve
 
+        def announce() -> None:
+            _announce(options, url, is_exposed=is_exposed)
+
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(create_app(world, default_hooks(world)), listener, stop, lambda: _announce(options, url))
+        await serve(create_app(world, default_hooks(world)), listener, stop, announce)
 
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -101,10 +103,12 @@ def _serve(options: argparse.Namespace, switches: Switches) -> int:
     return EXIT_OK
 
 
-def _announce(options: argparse.Namespace, url: str) -> None:
-    if not _is_loopback(options.host):
+def _announce(options: argparse.Namespace, url: str, *, is_exposed: bool) -> None:
+    if is_exposed:
         sys.stderr.write(
-            f"Warning: listening on {options.host}, so others on the network can reach it. It protects nothing.\n"
+            f"Warning: listening on {options.host}, not only for this machine. Whoever reaches it can sign in as anyone,\n"
+            "read everything here and change it, clock and limits too: the sandbox has no passwords and no TLS.\n"
+            "Do so on a network that you trust only; without --host it answers this machine alone.\n"
         )
         sys.stderr.flush()
     if options.json:
@@ -119,13 +123,6 @@ def _announce(options: argparse.Namespace, url: str) -> None:
         "Ctrl-C stops it.\n"
     )
     sys.stdout.flush()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _list_switches(*, as_json: bool) -> None:

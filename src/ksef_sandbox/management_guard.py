@@ -7,10 +7,12 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ksef_sandbox.problems import problem
 
+MAX_BODY_BYTES = 1_000_000
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Endings that nobody can register: a hostile site cannot make its own name point here (DNS rebinding).
 LOCAL_ENDINGS = (".localhost", ".internal", ".local", ".test")
@@ -32,9 +34,24 @@ class Guarded:
             return
         if self._app is None:
             self._app = self._build()
-        await self._app(scope, receive, send)
+        await self._app(scope, _bounded(receive), send)
         if scope["method"] not in READS:
             self._after_write()
+
+
+def _bounded(receive: Receive) -> Receive:
+    """The same body, as long as it is not too long."""
+    size = 0
+
+    async def receive_some() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY_BYTES:
+            raise HTTPException(413, f"The body is longer than {MAX_BODY_BYTES} bytes")
+        return message
+
+    return receive_some
 
 
 def objection(method: str, headers: Headers) -> tuple[int, str] | None:

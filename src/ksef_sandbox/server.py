@@ -4,6 +4,7 @@ Built on uvicorn's protocols without its process management, which costs a fifth
 
 import asyncio
 import errno
+import ipaddress
 import socket
 from collections.abc import Callable
 from typing import Protocol
@@ -49,6 +50,11 @@ def url_of(listener: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only programs on this machine can connect, by the address that was really taken."""
+    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -61,7 +61,18 @@ def test_listening_to_the_network_is_warned_of() -> None:
         assert json.loads(process.stdout.readline())["base_url"].startswith("http://127.0.0.1:")
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=10)
-    assert "Warning: listening on 0.0.0.0" in errors
+    assert "Warning: listening on 0.0.0.0, not only for this machine." in errors
+    assert "Whoever reaches it can sign in as anyone" in errors
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
+def test_listening_to_this_machine_alone_is_not(host: str) -> None:
+    with running("--port", "0", "--host", host, "--json") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert errors == ""
 
 
 def test_a_port_in_use_is_said_clearly() -> None:
