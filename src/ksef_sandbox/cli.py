@@ -106,8 +106,8 @@ def _serve(options: argparse.Namespace, switches: Switches) -> int:
 def _announce(options: argparse.Namespace, url: str, *, is_exposed: bool) -> None:
     if is_exposed:
         sys.stderr.write(
-            f"Warning: listening on {options.host}, not only for this machine. Whoever reaches it can sign in as anyone,\n"
-            "read everything here and change it, clock and limits too: the sandbox has no passwords and no TLS.\n"
+            f"Warning: listening on {options.host}, not only for this machine. Whoever reaches it can\n"
+            "sign in as anyone, read everything here and change it, clock and limits too: no passwords, no TLS.\n"
             "Do so on a network that you trust only; without --host it answers this machine alone.\n"
         )
         sys.stderr.flush()

@@ -62,7 +62,7 @@ def test_listening_to_the_network_is_warned_of() -> None:
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=10)
     assert "Warning: listening on 0.0.0.0, not only for this machine." in errors
-    assert "Whoever reaches it can sign in as anyone" in errors
+    assert "Whoever reaches it can\nsign in as anyone" in errors
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
