@@ -6,35 +6,16 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ksef_sandbox import (
-    routes_auth,
-    routes_certificates,
-    routes_elsewhere,
-    routes_limits,
-    routes_permission_queries,
-    routes_permissions,
-    routes_testdata,
-    routes_tokens,
-)
-from ksef_sandbox.pipeline import PREFIX, Hook, Pipeline, Route
+from ksef_sandbox.fault_hook import FaultHook
+from ksef_sandbox.pipeline import PREFIX, Hook, Pipeline
 from ksef_sandbox.ratelimits import RateLimits
+from ksef_sandbox.routes import ROUTES
 from ksef_sandbox.state import World
-
-ROUTES: tuple[Route, ...] = (
-    *routes_auth.ROUTES,
-    *routes_tokens.ROUTES,
-    *routes_certificates.ROUTES,
-    *routes_limits.ROUTES,
-    *routes_permissions.ROUTES,
-    *routes_permission_queries.ROUTES,
-    *routes_testdata.ROUTES,
-    *routes_elsewhere.ROUTES,
-)
 
 
 def default_hooks(world: World) -> tuple[Hook, ...]:
-    """What every sandbox does with every request, in this order: first the rate limits."""
-    return (RateLimits(world.rate_windows),)
+    """What every sandbox does with every request, in this order: first the rate limits, last the faults."""
+    return (RateLimits(world.rate_windows), FaultHook(world.faults))
 
 
 def create_app(world: World, hooks: Sequence[Hook] = ()) -> ASGIApp:

@@ -2,7 +2,7 @@
 It signs what it is told; who may have which certificate is decided in `enrollments.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -137,6 +137,14 @@ class CertificateAuthority:
             entry = x509.RevokedCertificateBuilder().serial_number(int(certificate.serial, 16))
             builder = builder.add_revoked_certificate(entry.revocation_date(certificate.revoked_at or now).build())
         return builder.sign(self._key, hashes.SHA512()).public_bytes(serialization.Encoding.DER)
+
+
+def without_suffix(holder: Holder) -> Holder:
+    """The holder of a KSeF certificate by the name under which it was asked for."""
+    name = holder.common_name or ""
+    for suffix in SUFFIXES.values():
+        name = name.removesuffix(suffix)
+    return replace(holder, common_name=name)
 
 
 def common_name(holder: Holder, certificate_type: CertificateType) -> str:

@@ -10,9 +10,12 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ksef_sandbox.switches import SwitchError, Switches, registry
+
+if TYPE_CHECKING:
+    from ksef_sandbox.state import World
 
 EXIT_OK, EXIT_USAGE = 0, 2
 
@@ -28,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     switches = Switches()
     try:
         switches.set_all(dict(_assignment(text) for text in options.set))
+        if options.faults is not None:
+            switches.set("fault_injection", options.faults)
     except SwitchError as error:
         _fail(str(error))
     raise SystemExit(_serve(options, switches))
@@ -42,7 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8380, help="port, 0 for any free one (default: %(default)s)")
     parser.add_argument("--state", type=Path, metavar="FILE", help="keep everything in this SQLite file")
-    parser.add_argument("--seed", type=int, metavar="N", help="make all numbers and keys repeat")
+    parser.add_argument("--seed", type=int, metavar="N", help="make all numbers, keys and faults repeat")
+    parser.add_argument(
+        "--faults", choices=("none", "mild", "hostile"), metavar="PROFILE", help="misbehave: none, mild or hostile"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="SWITCH=VALUE", help="set a switch; may be repeated"
     )
@@ -88,7 +96,7 @@ def _serve(options: argparse.Namespace, switches: Switches) -> int:
         from ksef_sandbox.server import serve
 
         def announce() -> None:
-            _announce(options, url, is_exposed=is_exposed)
+            _announce(options, world, url, is_exposed=is_exposed)
 
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -103,7 +111,7 @@ def _serve(options: argparse.Namespace, switches: Switches) -> int:
     return EXIT_OK
 
 
-def _announce(options: argparse.Namespace, url: str, *, is_exposed: bool) -> None:
+def _announce(options: argparse.Namespace, world: "World", url: str, *, is_exposed: bool) -> None:
     if is_exposed:
         sys.stderr.write(
             f"Warning: listening on {options.host}, not only for this machine. Whoever reaches it can\n"
@@ -122,6 +130,11 @@ def _announce(options: argparse.Namespace, url: str, *, is_exposed: bool) -> Non
         f"Point a client at it: use {url}/v2 wherever it has https://api-test.ksef.mf.gov.pl/v2\n"
         "Ctrl-C stops it.\n"
     )
+    if world.faults.active:
+        profile = world.switches.fault_injection
+        sys.stdout.write(
+            f"Faults         {profile}; the same run again: --faults {profile} --seed {world.faults.seed}\n"
+        )
     sys.stdout.flush()
 
 

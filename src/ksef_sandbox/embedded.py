@@ -16,8 +16,11 @@ from cryptography import x509
 
 from ksef_sandbox import server, testdata
 from ksef_sandbox.app import create_app, default_hooks
+from ksef_sandbox.fault_rules import Rule, check
+from ksef_sandbox.faults import Fault, Profile
 from ksef_sandbox.identity import Identity, IdentityType
 from ksef_sandbox.requestlog import LoggedRequest
+from ksef_sandbox.routes import OPERATIONS
 from ksef_sandbox.state import World
 from ksef_sandbox.switches import Switches, SwitchValue
 
@@ -28,9 +31,10 @@ class Sandbox:
     """A KSeF on localhost.
 
     Args:
-        seed: makes every number and key repeat; None takes them from the operating system.
+        seed: makes every number, key and fault repeat; None takes them from the operating system.
         state: SQLite file to keep everything in; None keeps it in memory.
         switches: first values, see `ksef-sandbox switches`.
+        faults: `none`, `mild` or `hostile`, the same as the switch `fault_injection`; None leaves that as it is.
         host, port: where to listen; port 0 takes a free one.
 
     Raises:
@@ -43,11 +47,14 @@ class Sandbox:
         seed: int | None = None,
         state: str | os.PathLike[str] | None = None,
         switches: Mapping[str, SwitchValue] | None = None,
+        faults: Profile | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         chosen = Switches()
         chosen.set_all(switches or {})
+        if faults is not None:
+            chosen.set("fault_injection", faults)
         self._seed, self._state, self._switches = seed, state, chosen
         self._host, self._port = host, port
         self._thread: threading.Thread | None = None
@@ -157,6 +164,25 @@ class Sandbox:
         person = testdata.NewPerson(nip=nip, pesel=pesel, description="linked in a test", is_deceased=is_deceased)
         self._do(lambda world: testdata.add_person(world, person, world.clock.now()))
 
+    def add_fault(self, rule: Rule) -> str:
+        """Put a rule in force before all others; returns its id. Raises FaultError when it could never strike."""
+        check(rule, OPERATIONS)
+        return self._do(lambda world: world.faults.add(rule))
+
+    def remove_fault(self, rule_id: str) -> None:
+        """Take back what `add_fault` has put in force; KeyError when it is not there."""
+        if not self._do(lambda world: world.faults.remove(rule_id)):
+            raise KeyError(rule_id)
+
+    def set_faults(self, profile: Profile, *, seed: int | None = None) -> None:
+        """Begin a new run with a profile: counts at zero, the log of faults empty. None keeps the seed."""
+        self._do(lambda world: world.faults.set_profile(profile, seed))
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What was done to requests on purpose, oldest first."""
+        return self._do(lambda world: list(world.faults.log))
+
     @property
     def ca_certificate(self) -> x509.Certificate:
         """The certificate of the authority that signs this sandbox's KSeF certificates."""
@@ -168,8 +194,9 @@ def start(
     seed: int | None = None,
     state: str | os.PathLike[str] | None = None,
     switches: Mapping[str, SwitchValue] | None = None,
+    faults: Profile | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
 ) -> Sandbox:
     """Start a sandbox; the caller closes it. Found by name through the entry points `klucznik.local_ksef`."""
-    return Sandbox(seed=seed, state=state, switches=switches, host=host, port=port).start()
+    return Sandbox(seed=seed, state=state, switches=switches, faults=faults, host=host, port=port).start()

@@ -10,14 +10,17 @@ from heapq import heappop, heappush
 from typing import cast
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ksef_sandbox import ca, csr, limits
 from ksef_sandbox.errors import BadRequest, InvalidInput
 from ksef_sandbox.identity import Holder, IdentityType
 from ksef_sandbox.records import (
+    ORDINARY,
     Certificate,
     CertificateType,
     Enrollment,
+    Fate,
     KeyOwner,
     SignIn,
     SignInMethod,
@@ -34,7 +37,13 @@ IN_PROGRESS = Status(100, "Wniosek przyjęty do realizacji")
 ISSUED = Status(200, "Wniosek obsłużony (certyfikat wygenerowany)")
 KEY_OF_ANOTHER = Status(400, "Wniosek odrzucony", ("Klucz publiczny został już certyfikowany przez inny podmiot.",))
 TOO_MANY_CERTIFICATES = Status(400, "Wniosek odrzucony", ("Osiągnięto dopuszczalny limit posiadanych certyfikatów.",))
+CANCELLED = Status(
+    550,
+    "Operacja została anulowana przez system",
+    ("Przetwarzanie zostało przerwane z przyczyn wewnętrznych systemu. Spróbuj ponownie",),
+)
 
+_P256_BITS = 255
 _CSR_REFUSALS = (25003, 25004, 25010, 25011)
 
 
@@ -57,21 +66,14 @@ def enrollment_data(world: World, session: SignIn) -> Holder | None:
         return None
     if not holder.common_name or not holder.country_name:
         return None
-    return _without_suffix(holder) if _strips_suffix(world, session) else holder
+    return ca.without_suffix(holder) if _strips_suffix(world, session) else holder
 
 
 def _strips_suffix(world: World, session: SignIn) -> bool:
     return session.method is SignInMethod.INTERNAL_CERTIFICATE and world.switches.strip_cn_suffix_in_data
 
 
-def _without_suffix(holder: Holder) -> Holder:
-    name = holder.common_name or ""
-    for suffix in ca.SUFFIXES.values():
-        name = name.removesuffix(suffix)
-    return replace(holder, common_name=name)
-
-
-def enroll(world: World, session: SignIn, request: Request, now: datetime) -> Enrollment:
+def enroll(world: World, session: SignIn, request: Request, now: datetime, *, fate: Fate = ORDINARY) -> Enrollment:
     """File a request; raises BadRequest in the assumed order 21405, 25002, CSR, 25006, 25007 (facts.md §3.6)."""
     _check_valid_from(world, request.valid_from, now)
     holder = enrollment_data(world, session)
@@ -93,8 +95,9 @@ def enroll(world: World, session: SignIn, request: Request, now: datetime) -> En
         type=request.type,
         public_key=base64.b64encode(checked.public_key_der).decode(),
         requested_at=now,
-        ready_at=now + timedelta(milliseconds=world.switches.enroll_delay_ms),
+        ready_at=now + timedelta(milliseconds=world.switches.enroll_delay_ms) + fate.delay,
         valid_from=request.valid_from,
+        fated=fate.outcome,
     )
     heappush(world.due_enrollments, (enrollment.ready_at, enrollment.reference))
     return world.enrollments.put(enrollment)
@@ -126,7 +129,41 @@ def process_due(world: World, now: datetime) -> None:
             _decide(world, enrollment)
 
 
+def by_another_program(world: World, session: SignIn, requests: int, certificates: int, now: datetime) -> bool:
+    """Spend limits of the caller's identity as another program would: `requests` more requests, all issued, of which
+    `certificates` stay active and the others are revoked. Never more than remains; False where this identity cannot.
+    """
+    holder = enrollment_data(world, session)
+    if holder is None:
+        return False
+    process_due(world, now)
+    found = limits.certificate_limits(world, session.identity, now)
+    kept = min(certificates, found.certificate.remaining)
+    for number in range(min(requests, found.enrollment.remaining)):
+        key = ec.derive_private_key(world.randomness.integer(_P256_BITS) + 1, ec.SECP256R1()).public_key()
+        encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        enrollment = Enrollment(
+            reference=world.randomness.reference(Kind.ENROLLMENT, now),
+            identity=session.identity,
+            holder=holder,
+            name="Inny program",
+            type=CertificateType.AUTHENTICATION,
+            public_key=base64.b64encode(key.public_bytes(encoding, form)).decode(),
+            requested_at=now,
+            ready_at=now,
+            valid_from=None,
+        )
+        certificate = _issue(world, enrollment)
+        if number >= kept:
+            world.certificates.put(replace(certificate, blocked_at=now, revoked_at=now))
+        world.enrollments.put(replace(enrollment, outcome=ISSUED, certificate_serial=certificate.serial))
+    return True
+
+
 def _decide(world: World, enrollment: Enrollment) -> None:
+    if enrollment.fated is not None:
+        world.enrollments.put(replace(enrollment, outcome=enrollment.fated))
+        return
     key_hash = hashlib.sha256(base64.b64decode(enrollment.public_key)).hexdigest()
     owner = world.key_owners.get(key_hash)
     reuse_allowed = owner is None or (

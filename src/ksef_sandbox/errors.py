@@ -9,7 +9,9 @@ Raised by any module, rendered in one place (`pipeline.py`); the texts of codes 
     ├── Gone                  410  always problem details
     ├── TooManyRequests       429  legacy body or problem details, with Retry-After
     ├── HttpProblem           404, 405, 413, 415, 501 and the like: outside KSeF's own codes
-    └── Unexpected            500  legacy body
+    ├── Unexpected            500  legacy body
+    ├── BareForbidden         403  without a body, as was once seen
+    └── GatewayFailure        502, 504: the page of a gateway in front of KSeF
 """
 
 from dataclasses import dataclass
@@ -179,6 +181,31 @@ class Unexpected(KsefError):
     def render(self, frame: ErrorFrame) -> ErrorAnswer:
         entry: JsonValue = {"exceptionCode": 500, "exceptionDescription": DESCRIPTIONS[500]}
         return ErrorAnswer(self.status, PLAIN_JSON, _legacy([entry], frame))
+
+
+class BareForbidden(KsefError):
+    """403 with an empty body, seen in October 2025 (facts.md §1.3)."""
+
+    status = 403
+
+    def render(self, frame: ErrorFrame) -> ErrorAnswer:
+        return ErrorAnswer(self.status, "text/plain", b"")
+
+
+class GatewayFailure(KsefError):
+    """502 or 504 from what stands in front of KSeF: a page for people, no JSON (facts.md §1.1)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+    def render(self, frame: ErrorFrame) -> ErrorAnswer:
+        phrase = HTTPStatus(self.status).phrase
+        page = (
+            f"<html><head><title>{self.status} {phrase}</title></head><body><center><h1>{self.status} {phrase}</h1>"
+            f"</center><hr><center>sandbox gateway</center><p>Reference: {frame.trace_id}</p></body></html>\n"
+        )
+        return ErrorAnswer(self.status, "text/html", page.encode())
 
 
 def _legacy(entries: list[JsonValue], frame: ErrorFrame) -> bytes:

@@ -11,7 +11,7 @@ from ksef_sandbox import encryption, rights, sign_in
 from ksef_sandbox.errors import BadRequest, Forbidden, InvalidInput
 from ksef_sandbox.identity import ContextIdentifier, ContextType, Identity, IdentityType
 from ksef_sandbox.permission_records import KsefToken, Permission, TokenSignIn
-from ksef_sandbox.records import SignIn, SignInMethod, Status
+from ksef_sandbox.records import ORDINARY, Fate, SignIn, SignInMethod, Status
 from ksef_sandbox.references import Kind
 from ksef_sandbox.state import World
 
@@ -137,7 +137,7 @@ def revoke(world: World, token: KsefToken, now: datetime) -> None:
         world.ksef_tokens.put(replace(token, revoking_at=now, revoked_at=now + _delay(world)))
 
 
-def begin_sign_in(world: World, request: TokenSignIn, now: datetime) -> SignIn:
+def begin_sign_in(world: World, request: TokenSignIn, now: datetime, *, fate: Fate = ORDINARY) -> SignIn:
     """Start a sign-in with an encrypted token; raises BadRequest 21111 and 21470, everything else ends in a status."""
     challenge = sign_in.take_challenge(world, request.challenge, now)
     if request.public_key_id is not None and request.public_key_id not in _token_key_ids(world):
@@ -150,16 +150,16 @@ def begin_sign_in(world: World, request: TokenSignIn, now: datetime) -> SignIn:
         context=request.context,
         method=SignInMethod.TOKEN,
         started_at=now,
-        ready_at=now + timedelta(milliseconds=world.switches.auth_delay_ms),
+        ready_at=now + timedelta(milliseconds=world.switches.auth_delay_ms) + fate.delay,
         outcome=sign_in.SUCCESS,
         ip_policy=request.ip_policy,
     )
     try:
         token = _usable_token(world, request, int(challenge.issued_at.timestamp() * 1000), now)
     except _Unusable as error:
-        return world.sign_ins.put(replace(session, outcome=_failure(error.detail)))
+        return world.sign_ins.put(replace(session, outcome=fate.outcome or _failure(error.detail)))
     session = replace(session, identity=token.author, token_reference=token.reference)
-    session = replace(session, outcome=_outcome(world, session, now))
+    session = replace(session, outcome=fate.outcome or _outcome(world, session, now))
     if session.outcome is sign_in.SUCCESS:
         world.ksef_tokens.put(replace(token, last_use_at=now))
     return world.sign_ins.put(session)

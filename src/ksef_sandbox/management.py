@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, St
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from ksef_sandbox import enrollments, limits, live_page, management_views, testdata
+from ksef_sandbox import enrollments, limits, live_page, management_faults, management_views, testdata
 from ksef_sandbox.answers import empty_answer, json_answer
 from ksef_sandbox.certificates import CertificateState, state_of
 from ksef_sandbox.clock import ClockError
@@ -75,6 +75,7 @@ def create(world: World) -> FastAPI:
     face = FastAPI(title="ksef-sandbox", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     _clock_routes(face.router, world)
     _log_routes(face.router, world)
+    management_faults.install(face.router, world)
     _switch_routes(face.router, world)
     _subject_routes(face.router, world)
     _information_routes(face.router, world)
@@ -131,6 +132,7 @@ def _logged(entry: LoggedRequest) -> JsonValue:
         "clientIp": entry.client_ip,
         "context": {"type": entry.context.type.value, "value": entry.context.value} if entry.context else None,
         "identity": {"type": entry.identity.type.value, "value": entry.identity.value} if entry.identity else None,
+        "fault": entry.fault,
     }
 
 

@@ -18,17 +18,23 @@ T = TypeVar("T")
 def numbered_page(call: Call, found: Sequence[T], *, low: int = 10, high: int = 100) -> tuple[Sequence[T], bool]:
     """The page the request asks for, and whether more follow; raises InvalidInput."""
     number = bodies.query_integer(call.request, "pageOffset", low=0, high=None, default=0)
-    size = bodies.query_integer(call.request, "pageSize", low=low, high=high, default=low)
+    size = _size(call, low=low, high=high)
     start = number * size
     return found[start : start + size], len(found) > start + size
 
 
 def continued_page(call: Call, found: Sequence[T]) -> tuple[Sequence[T], str | None]:
     """The next page and the token for the one after it; raises InvalidInput, BadRequest 21418 for a strange token."""
-    size = bodies.query_integer(call.request, "pageSize", low=10, high=100, default=10)
+    size = _size(call, low=10, high=100)
     start = _start(call.request.headers.get("x-continuation-token"))
     end = start + size
     return found[start:end], _token(end) if len(found) > end else None
+
+
+def _size(call: Call, *, low: int, high: int) -> int:
+    """As asked for, unless a fault makes pages smaller."""
+    size = bodies.query_integer(call.request, "pageSize", low=low, high=high, default=low)
+    return size if call.page_limit is None else min(size, call.page_limit)
 
 
 def _token(start: int) -> str:

@@ -17,7 +17,7 @@ from ksef_sandbox.permission_records import (
     PermissionOperation,
     PersonDetails,
 )
-from ksef_sandbox.records import SignIn, Status
+from ksef_sandbox.records import ORDINARY, Fate, SignIn, Status
 from ksef_sandbox.references import Kind
 from ksef_sandbox.state import World
 
@@ -30,6 +30,11 @@ UNRELATED = Status(410, "Podane identyfikatory są niezgodne lub pozostają w ni
 NO_RIGHT = Status(420, "Użyte poświadczenia nie mają uprawnień do wykonania tej operacji")
 WRONG_ROLE = Status(430, "Kontekst identyfikatora nie odpowiada wymaganej roli lub uprawnieniom")
 NOT_FOR_THESE = Status(440, "Operacja niedozwolona dla wskazanych powiązań identyfikatorów")
+CANCELLED = Status(
+    550,
+    "Operacja została anulowana przez system",
+    ("Przetwarzanie zostało przerwane z przyczyn wewnętrznych systemu. Spróbuj ponownie później.",),
+)
 
 EU_ADMINISTRATOR = (
     Permission.VAT_UE_MANAGE,
@@ -54,23 +59,29 @@ class GrantOrder:
     eu_entity: EuEntity | None = None
 
 
-def grant(world: World, session: SignIn, order: GrantOrder, now: datetime) -> PermissionOperation:
+def grant(
+    world: World, session: SignIn, order: GrantOrder, now: datetime, *, fate: Fate = ORDINARY
+) -> PermissionOperation:
     """Accept a request to grant; the permissions are in force when the operation is done, if it ends well."""
-    operation = _operation(world, session.context, _verdict(world, session.context, order, now), now)
+    operation = _operation(world, session.context, _verdict(world, session.context, order, now), now, fate)
     if operation.outcome is SUCCESS:
         for permission, can_delegate in order.permissions:
             _put(world, session, order, permission, can_delegate, operation.ready_at)
     return operation
 
 
-def revoke(world: World, session: SignIn, grant_id: str, now: datetime) -> PermissionOperation:
+def revoke(
+    world: World, session: SignIn, grant_id: str, now: datetime, *, fate: Fate = ORDINARY
+) -> PermissionOperation:
     """Accept a request to revoke anything but an authorization."""
-    return _revoke(world, session, grant_id, now, authorizations=False)
+    return _revoke(world, session, grant_id, now, fate, authorizations=False)
 
 
-def revoke_authorization(world: World, session: SignIn, grant_id: str, now: datetime) -> PermissionOperation:
+def revoke_authorization(
+    world: World, session: SignIn, grant_id: str, now: datetime, *, fate: Fate = ORDINARY
+) -> PermissionOperation:
     """Accept a request to revoke an authorization."""
-    return _revoke(world, session, grant_id, now, authorizations=True)
+    return _revoke(world, session, grant_id, now, fate, authorizations=True)
 
 
 def status_of(operation: PermissionOperation, now: datetime) -> Status:
@@ -85,14 +96,16 @@ def eu_entity_of(world: World, context: ContextIdentifier, now: datetime) -> EuE
     return named[-1] if named else None
 
 
-def _operation(world: World, context: ContextIdentifier, outcome: Status, now: datetime) -> PermissionOperation:
+def _operation(
+    world: World, context: ContextIdentifier, verdict: Status, now: datetime, fate: Fate
+) -> PermissionOperation:
     return world.operations.put(
         PermissionOperation(
             reference=world.randomness.reference(Kind.PERMISSION_OPERATION, now),
             context=context,
             requested_at=now,
-            ready_at=now + timedelta(milliseconds=world.switches.perm_delay_ms),
-            outcome=outcome,
+            ready_at=now + timedelta(milliseconds=world.switches.perm_delay_ms) + fate.delay,
+            outcome=fate.outcome or verdict,
         )
     )
 
@@ -205,11 +218,12 @@ _REVOKED_WITH: dict[GrantKind, tuple[Permission, ...]] = {
 
 
 def _revoke(
-    world: World, session: SignIn, grant_id: str, now: datetime, *, authorizations: bool
+    world: World, session: SignIn, grant_id: str, now: datetime, fate: Fate, *, authorizations: bool
 ) -> PermissionOperation:
     """End a grant that was made here or works here; what is unknown or foreign ends the operation, not the request."""
     found = world.grants.get(grant_id)
-    operation = _operation(world, session.context, _revocation_verdict(world, session, found, now, authorizations), now)
+    verdict = _revocation_verdict(world, session, found, now, authorizations)
+    operation = _operation(world, session.context, verdict, now, fate)
     if operation.outcome is SUCCESS and found is not None:
         world.grants.put(replace(found, ended_at=operation.ready_at))
     return operation

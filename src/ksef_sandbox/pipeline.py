@@ -13,9 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from ksef_sandbox import access_tokens
 from ksef_sandbox.access_tokens import ReadToken, TokenKind
+from ksef_sandbox.connection import ConnectionDropped, NoAnswer
 from ksef_sandbox.errors import BadRequest, ErrorFrame, Forbidden, HttpProblem, KsefError, Unauthorized, Unexpected
 from ksef_sandbox.paths import Paths
-from ksef_sandbox.records import SignIn
+from ksef_sandbox.records import ORDINARY, Fate, SignIn
 from ksef_sandbox.requestlog import LoggedRequest
 from ksef_sandbox.state import World
 from ksef_sandbox.wire import timestamp
@@ -38,10 +39,15 @@ class Call:
     route: "Route | None"
     now: datetime
     client_ip: str
+    number: int  # in the request log
     body: bytes = b""
     token: ReadToken | None = None
     caller: SignIn | None = None
     refused: KsefError | None = None
+    fate: Fate = ORDINARY
+    page_limit: int | None = None
+    faults: tuple[str, ...] = ()  # names of what was done to it on purpose
+    disturbed: bool = False  # one of them leaves room for no other
 
     @property
     def session(self) -> SignIn:
@@ -107,14 +113,16 @@ class Pipeline:
     async def _serve(self, request: Request, by_method: Mapping[str, Route]) -> Response:
         world = self.world
         client_ip = request.client.host if request.client else "127.0.0.1"
-        call = Call(world, request, by_method.get(request.method), world.clock.now(), client_ip)
         number = world.log.next_number()
+        call = Call(world, request, by_method.get(request.method), world.clock.now(), client_ip, number)
         try:
             response = await self._apply(call, by_method)
             for hook in self.hooks:
                 response = await hook.after_commit(call, response)
         except KsefError as refusal:
             response = self._refusal(call, refusal)
+        except ConnectionDropped:
+            response = NoAnswer()
         except ClientDisconnect:
             response = self._refusal(call, HttpProblem(400, "The client went away before its request was complete."))
         except Exception:
@@ -122,7 +130,7 @@ class Pipeline:
             response = self._refusal(call, Unexpected())
         for hook in self.hooks:
             response = await hook.on_answer(call, response)
-        self._log(number, call, by_method, response)
+        self._log(call, by_method, response)
         return response
 
     async def _apply(self, call: Call, by_method: Mapping[str, Route]) -> Response:
@@ -193,19 +201,20 @@ class Pipeline:
         answer = refusal.render(frame)
         return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
 
-    def _log(self, number: int, call: Call, by_method: Mapping[str, Route], response: Response) -> None:
+    def _log(self, call: Call, by_method: Mapping[str, Route], response: Response) -> None:
         route = call.route or next(iter(by_method.values()), None)
         entry = LoggedRequest(
-            number=number,
+            number=call.number,
             at=call.now,
             method=call.request.method,
             path=call.request.url.path.removeprefix(PREFIX),
             route=route.path if route else None,
-            status=response.status_code,
+            status=None if isinstance(response, NoAnswer) else response.status_code,
             code=call.refused.code if isinstance(call.refused, BadRequest) else None,
             client_ip=call.client_ip,
             context=call.caller.context if call.caller else None,
             identity=call.caller.identity if call.caller else None,
+            fault="+".join(call.faults) or None,
         )
         call.world.log.add(entry)
 

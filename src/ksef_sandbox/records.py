@@ -3,7 +3,7 @@ Only data live here; the rules that read and change them are in the modules name
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ksef_sandbox.auth_request import IpPolicy
@@ -34,6 +34,17 @@ class Status:
     code: int
     description: str
     details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What a fault does to an asynchronous operation: how it ends, whatever its merits, and how much later."""
+
+    outcome: Status | None = None
+    delay: timedelta = timedelta()
+
+
+ORDINARY = Fate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,7 @@ class Enrollment:
     valid_from: datetime | None
     outcome: Status | None = None
     certificate_serial: str | None = None
+    fated: Status | None = None  # a fault has decided how it will end
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class LoggedRequest:
     client_ip: str
     context: ContextIdentifier | None
     identity: Identity | None
+    fault: str | None = None  # what was done to it on purpose, e.g. "drop_answer"
 
 
 class RequestLog:

@@ -41,6 +41,7 @@ def _xades_signature(call: Call) -> Response:
         call.now,
         compliance="enforce" if enforced else call.world.switches.xades_compliance,
         verify_chain=bodies.query_boolean(call.request, "verifyCertificateChain") or False,
+        fate=call.fate,
     )
     response = initiated(call, session)
     if warnings:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
-from ksef_sandbox import bodies, certificates, enrollments, limits
+from ksef_sandbox import bodies, certificates, enrollments, limits, paging
 from ksef_sandbox.answers import empty_answer, json_answer, status_value
 from ksef_sandbox.bodies import Body, Moment, any_case
 from ksef_sandbox.certificates import CertificateState, Filters
@@ -95,7 +95,7 @@ def _enroll(call: Call) -> Response:
     _forbid_token_session(call, unless="codes")
     body = bodies.read(EnrollBody, call.body)
     request = enrollments.Request(body.certificate_name, body.certificate_type, body.csr, body.valid_from)
-    enrollment = enrollments.enroll(call.world, call.session, request, call.now)
+    enrollment = enrollments.enroll(call.world, call.session, request, call.now, fate=call.fate)
     return json_answer({"referenceNumber": enrollment.reference, "timestamp": timestamp(call.now)}, 202)
 
 
@@ -140,15 +140,13 @@ def _retrieved(certificate: Certificate) -> JsonValue:
 
 
 def _query(call: Call) -> Response:
-    size = bodies.query_integer(call.request, "pageSize", low=10, high=50, default=10)
-    page = bodies.query_integer(call.request, "pageOffset", low=0, high=None, default=0)
     body = bodies.read(QueryBody, _object_or_nothing(call.body))
     enrollments.process_due(call.world, call.now)
     filters = Filters(body.certificate_serial_number, body.name, body.type, body.status, body.expires_after)
     found = certificates.query(call.world, call.session.identity, filters, call.now)
-    start = page * size
-    items: list[JsonValue] = [_listed(certificate, call.now) for certificate in found[start : start + size]]
-    return json_answer({"certificates": items, "hasMore": len(found) > start + size})
+    page, has_more = paging.numbered_page(call, found, high=50)
+    items: list[JsonValue] = [_listed(certificate, call.now) for certificate in page]
+    return json_answer({"certificates": items, "hasMore": has_more})
 
 
 def _object_or_nothing(body: bytes) -> bytes:

@@ -36,7 +36,7 @@ def require(call: Call, *names: Permission) -> None:
 
 
 def _grant(call: Call, order: GrantOrder) -> Response:
-    return _accepted(permissions.grant(call.world, call.session, order, call.now))
+    return _accepted(permissions.grant(call.world, call.session, order, call.now, fate=call.fate))
 
 
 def _accepted(operation: PermissionOperation) -> Response:
@@ -150,13 +150,14 @@ def _appoint_eu_representative(call: Call) -> Response:
 def _revoke(call: Call) -> Response:
     require(call, Permission.CREDENTIALS_MANAGE, Permission.VAT_UE_MANAGE, Permission.SUBUNIT_MANAGE)
     grant_id = bodies.reference_parameter("permissionId", call.path_parameter("permissionId"))
-    return _accepted(permissions.revoke(call.world, call.session, grant_id, call.now))
+    return _accepted(permissions.revoke(call.world, call.session, grant_id, call.now, fate=call.fate))
 
 
 def _revoke_authorization(call: Call) -> Response:
     require(call, Permission.CREDENTIALS_MANAGE)
     grant_id = bodies.reference_parameter("permissionId", call.path_parameter("permissionId"))
-    return _accepted(permissions.revoke_authorization(call.world, call.session, grant_id, call.now))
+    operation = permissions.revoke_authorization(call.world, call.session, grant_id, call.now, fate=call.fate)
+    return _accepted(operation)
 
 
 def _operation(call: Call) -> Response:

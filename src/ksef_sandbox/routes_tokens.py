@@ -75,7 +75,7 @@ def _sign_in(call: Call) -> Response:
         public_key_id=body.public_key_id,
         ip_policy=_policy(body.authorization_policy),
     )
-    return initiated(call, ksef_tokens.begin_sign_in(call.world, request, call.now))
+    return initiated(call, ksef_tokens.begin_sign_in(call.world, request, call.now, fate=call.fate))
 
 
 def _octets(text: str) -> bytes:

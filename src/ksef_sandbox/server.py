@@ -6,12 +6,16 @@ import asyncio
 import errno
 import ipaddress
 import socket
+import struct
 from collections.abc import Callable
 from typing import Protocol
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from ksef_sandbox.connection import RESET
 
 BACKLOG = 512
 GRACE_S = 1.0
@@ -67,10 +71,31 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+class ResettableProtocol(HttpToolsProtocol):
+    """Lends every request the means to reset its connection: for faults."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {RESET: self._reset}  # type: ignore[dict-item]
+
+    def _reset(self) -> None:
+        """Answer no more and send RST, so that the client cannot take the end for a whole answer."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+
 async def serve(app: ASGIApp, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Answer requests until `stop` is set; calls `ready` once connections are accepted."""
+
+    async def until_stopped(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:  # a request that was held up on purpose when the end came
+            if not stop.is_set():
+                raise
+
     config = Config(
-        app,
+        until_stopped,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -87,8 +112,7 @@ async def serve(app: ASGIApp, listener: socket.socket, stop: asyncio.Event, read
     loop = asyncio.get_running_loop()
 
     def connect() -> asyncio.Protocol:
-        protocol: asyncio.Protocol = config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg]
-        return protocol
+        return ResettableProtocol(config, state, {})
 
     server = await loop.create_server(connect, sock=listener, backlog=BACKLOG)
     ready()
@@ -106,5 +130,7 @@ async def _close_connections(state: ServerState) -> None:
     deadline = asyncio.get_running_loop().time() + GRACE_S
     while state.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  (uvicorn has no event)
         await asyncio.sleep(0.005)
+    for connection in list(state.connections):
+        connection.transport.abort()
     for task in state.tasks:
         task.cancel()

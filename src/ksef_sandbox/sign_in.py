@@ -13,9 +13,11 @@ from ksef_sandbox.certificates import CertificateState
 from ksef_sandbox.errors import BadRequest
 from ksef_sandbox.identity import ContextIdentifier, ContextType, Holder, Identity, IdentityType, read_holder
 from ksef_sandbox.records import (
+    ORDINARY,
     Certificate,
     CertificateType,
     Challenge,
+    Fate,
     SignIn,
     SignInMethod,
     Status,
@@ -35,6 +37,11 @@ BLOCKED = Status(
     480,
     "Uwierzytelnienie zablokowane",
     ("Podejrzenie incydentu bezpieczeństwa. Skontaktuj się z Ministerstwem Finansów przez formularz zgłoszeniowy.",),
+)
+CANCELLED = Status(
+    550,
+    "Operacja została anulowana przez system",
+    ("Przetwarzanie zostało przerwane z przyczyn wewnętrznych systemu. Spróbuj ponownie.",),
 )
 
 
@@ -84,6 +91,7 @@ def sign_in(
     *,
     compliance: Literal["enforce", "warn", "off"],
     verify_chain: bool,
+    fate: Fate = ORDINARY,
 ) -> tuple[SignIn, tuple[str, ...]]:
     """Start a sign-in with a signed AuthTokenRequest; returns it and warnings about the signature.
 
@@ -99,7 +107,7 @@ def sign_in(
     if is_peppol_context != (signer.identity.type is IdentityType.PEPPOL_ID):
         raise BadRequest(21117)
     world.challenges.put(replace(challenge, used_at=now))
-    outcome = signer.failure or outcome_of(world, signer.identity, request.context, now)
+    outcome = fate.outcome or signer.failure or outcome_of(world, signer.identity, request.context, now)
     if signer.record and outcome is SUCCESS:
         world.certificates.put(replace(signer.record, last_use_at=now))
     session = SignIn(
@@ -109,7 +117,7 @@ def sign_in(
         context=request.context,
         method=signer.method,
         started_at=now,
-        ready_at=now + timedelta(milliseconds=world.switches.auth_delay_ms),
+        ready_at=now + timedelta(milliseconds=world.switches.auth_delay_ms) + fate.delay,
         outcome=outcome,
         ip_policy=request.ip_policy,
     )

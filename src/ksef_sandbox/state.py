@@ -13,6 +13,7 @@ from ksef_sandbox import permission_records as p
 from ksef_sandbox import records as r
 from ksef_sandbox.ca import CertificateAuthority
 from ksef_sandbox.clock import Clock
+from ksef_sandbox.faults import Faults
 from ksef_sandbox.references import Randomness
 from ksef_sandbox.requestlog import RequestLog
 from ksef_sandbox.store import Store
@@ -36,6 +37,7 @@ class World:
         # Grows with everything that may have changed something, so that a page knows when to look again.
         self.revision = 0
         self.rate_windows = SlidingWindows()
+        self.faults = Faults(self.switches, seed)
         # Requests still in progress by the moment they are due, so that nothing has to search for them.
         self.due_enrollments: list[tuple[datetime, str]] = []
         self._store = Store(path) if path else None
@@ -148,6 +150,7 @@ class World:
         self.rate_windows.clear()
         self.due_enrollments.clear()
         self.switches.set_all(self._first_switches)
+        self.faults.reset()
         self.clock.offset = timedelta()
         if self._store:
             self._store.delete_all()

@@ -133,6 +133,9 @@ class Switches:
         "a KSeF token session on certificates: data 25001, enrollment 25002 and revoke 403; or 403 always",
         "spec 2.7.0 POST /certificates/{certificateSerialNumber}/revoke",
     )
+    fault_injection: Literal["none", "mild", "hostile"] = _switch(
+        "none", "profile of faults in force; docs/sandbox.md shows what each does", "not documented"
+    )
 
     def set(self, name: str, value: SwitchValue) -> None:
         """Set one switch; text is parsed by the switch's type.

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from ksef_sandbox.app import ROUTES
 from ksef_sandbox.paths import Paths
 from ksef_sandbox.pipeline import Route
+from ksef_sandbox.routes import ROUTES
 
 PATHS = Paths(ROUTES)
 

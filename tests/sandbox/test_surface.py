@@ -8,8 +8,8 @@ import pytest
 from tests.sandbox.driver import Driver
 from tests.sandbox.spec import specification
 
-from ksef_sandbox.app import ROUTES
 from ksef_sandbox.limits import PRODUCTION_RATES
+from ksef_sandbox.routes import ROUTES
 
 NOT_PLAYED = re.compile(r"/(?:sessions|invoices|peppol|collective-identifiers)(?:/|$)")
 METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}

@@ -15,8 +15,8 @@ from tests.sandbox.granting import entity_grant, grant_entity
 from tests.sandbox.signing import TestCredential, make_seal
 
 from ksef_sandbox import Sandbox
-from ksef_sandbox.app import ROUTES
 from ksef_sandbox.clock import EARLIEST, LATEST, ClockError
+from ksef_sandbox.routes import ROUTES
 from ksef_sandbox.switches import SwitchError, registry
 
 NIP, OFFICE = "5265877635", "7762811692"
