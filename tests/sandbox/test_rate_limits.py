@@ -123,18 +123,6 @@ def test_nothing_is_counted_without_limits_and_reset_forgets_what_was(ksef: Sand
     assert session.get("/limits/subject").status_code == 200
 
 
-@pytest.mark.parametrize("jump", [{"seconds": 30}, {"days": 18_000}, {"days": -18_000}])
-def test_the_block_and_the_windows_follow_the_clock(ksef: Sandbox, driver: Driver, jump: dict[str, int]) -> None:
-    ksef.set(rate_profile="custom", rate_per_second=3, rate_per_minute=1000, rate_per_hour=1000)
-    body = {"contextIdentifier": {"type": "Nip", "value": NIP}}
-    for _ in range(1000):
-        if driver.http.post("/testdata/context/unblock", json=body).status_code == 429:
-            break
-    assert retry_after(driver.http.post("/testdata/context/unblock", json=body)) <= 30
-    ksef.advance(**jump)
-    assert driver.http.post("/testdata/context/unblock", json=body).status_code == 200
-
-
 class StillClock(Clock):
     """Time passes only when a test says so."""
 
@@ -200,6 +188,16 @@ async def test_each_of_the_three_windows_slides_and_refuses_by_its_own_number() 
     assert "limit 120 żądań na godzinę" in calls.refusal.text
     calls.wait(3600)
     assert await calls("/testdata/context/block", 10) == 10
+
+
+@pytest.mark.parametrize("days", [1, 18_000, -1, -9_000])
+async def test_the_block_and_the_windows_follow_the_clock_wherever_it_goes(days: int) -> None:
+    calls = Calls()
+    assert await calls("/auth/challenge", 61) == 60
+    assert await calls("/auth/challenge", 1) == 0
+    calls.wait(days * 86_400)
+    assert await calls("/auth/challenge", 61) == 60
+    assert retry_after(calls.refusal) == 30
 
 
 async def test_test_systems_once_took_ten_times_as_much() -> None:
