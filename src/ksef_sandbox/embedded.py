@@ -60,7 +60,9 @@ class Sandbox:
         self._thread: threading.Thread | None = None
 
     def start(self) -> "Sandbox":
-        """Listen and answer; returns when clients can connect."""
+        """Listen and answer; returns when clients can connect. Starting twice does no harm."""
+        if self._thread is not None:
+            return self
         listener = server.listen(self._host, self._port)
         try:
             path = None if self._state is None else Path(self._state)

@@ -67,6 +67,16 @@ def test_a_closed_sandbox_leaves_no_thread_and_no_listener() -> None:
             httpx.post(f"{ksef.base_url}/auth/challenge", trust_env=False)
 
 
+def test_starting_twice_starts_one() -> None:
+    before = set(threading.enumerate())
+    sandbox = Sandbox().start()
+    address = sandbox.base_url
+    with sandbox as same:
+        assert same.base_url == address
+        assert len(set(threading.enumerate()) - before) == 1
+    assert set(threading.enumerate()) == before
+
+
 def test_a_sandbox_can_be_found_by_its_entry_point() -> None:
     (found,) = entry_points(group="klucznik.local_ksef")
     assert found.load() is start
