@@ -1,4 +1,4 @@
-"""The command `ksef-sandbox`: serve until told to stop, or list the switches.
+"""The command `ksef-sandbox`: serve until told to stop, list the switches, or show how to point a client at it.
 Everything it prints is printed here: with --json one line on stdout, else words for people; warnings on stderr.
 """
 
@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ksef_sandbox.examples import LANGUAGES, example
 from ksef_sandbox.switches import SwitchError, Switches, registry
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # `ksef-sandbox switches | head` is no error: whoever has read enough closes the pipe.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         _list_switches(as_json=options.json)
+        raise SystemExit(EXIT_OK)
+    if options.command == "example":
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        sys.stdout.write(example(options.language, f"http://{host}:{options.port}"))
         raise SystemExit(EXIT_OK)
     switches = Switches()
     try:
@@ -58,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     switches = commands.add_parser("switches", help="list every switch with meaning, default and alternatives")
     switches.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON")
+    shown = commands.add_parser("example", help="print how to point a known client at the sandbox")
+    shown.add_argument("language", choices=LANGUAGES, metavar="LANGUAGE", help=", ".join(LANGUAGES))
     return parser
 
 
@@ -126,8 +133,9 @@ def _announce(options: argparse.Namespace, world: "World", url: str, *, is_expos
     where = f"in {options.state}" if options.state else "in memory"
     sys.stdout.write(
         f"KSeF sandbox   {url}/v2   (state {where}; for tests, no legal effect)\n"
-        f"Management     {url}/sandbox\n"
+        f"Look at it     {url}/sandbox/\n"
         f"Point a client at it: use {url}/v2 wherever it has https://api-test.ksef.mf.gov.pl/v2\n"
+        f"For known clients: ksef-sandbox example {{{','.join(LANGUAGES)}}}\n"
         "Ctrl-C stops it.\n"
     )
     if world.faults.active:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from cryptography import x509
 
-from ksef_sandbox import server, testdata
+from ksef_sandbox import quick_sessions, server, testdata
 from ksef_sandbox.app import create_app, default_hooks
 from ksef_sandbox.fault_rules import Rule, check
 from ksef_sandbox.faults import Fault, Profile
@@ -184,6 +184,14 @@ class Sandbox:
     def faults(self) -> list[Fault]:
         """What was done to requests on purpose, oldest first."""
         return self._do(lambda world: list(world.faults.log))
+
+    def access_token(self, *, nip: str, pesel: str | None = None) -> str:
+        """An access token without a signature: of a company, or of a person in the context of that company.
+
+        Raises NoSession when the person has no rights there.
+        """
+        opened = self._do(lambda world: quick_sessions.open_session(world, nip, pesel, world.clock.now()))
+        return opened.access.text
 
     @property
     def ca_certificate(self) -> x509.Certificate:

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, St
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from ksef_sandbox import enrollments, limits, live_page, management_faults, management_views, testdata
+from ksef_sandbox import enrollments, limits, live_page, management_faults, management_views, quick_sessions, testdata
 from ksef_sandbox.answers import empty_answer, json_answer
 from ksef_sandbox.certificates import CertificateState, state_of
 from ksef_sandbox.clock import ClockError
@@ -51,6 +51,13 @@ class LimitsInput(Input):
     value: str
     enrollment: Annotated[int, Field(ge=0)] | None = None
     certificate: Annotated[int, Field(ge=0)] | None = None
+
+
+class SessionInput(Input):
+    """A company by its NIP, or a person by PESEL in the context of that company."""
+
+    nip: Annotated[str, Field(pattern=r"^[0-9]{10}$")]
+    pesel: Annotated[str, Field(pattern=r"^[0-9]{11}$")] | None = None
 
 
 SwitchesInput = dict[str, StrictBool | StrictInt | StrictStr]
@@ -177,6 +184,19 @@ def _subject_routes(router: APIRouter, world: World) -> None:
             {
                 "enrollment": {"remaining": found.enrollment.remaining, "limit": found.enrollment.limit},
                 "certificate": {"remaining": found.certificate.remaining, "limit": found.certificate.limit},
+            }
+        )
+
+    @router.post("/session")
+    async def session(body: SessionInput) -> Response:
+        try:
+            pair = quick_sessions.open_session(world, body.nip, body.pesel, world.clock.now())
+        except quick_sessions.NoSession as refusal:
+            return problem(400, str(refusal))
+        return json_answer(
+            {
+                "accessToken": {"token": pair.access.text, "validUntil": timestamp(pair.access.valid_until)},
+                "refreshToken": {"token": pair.refresh.text, "validUntil": timestamp(pair.refresh.valid_until)},
             }
         )
 

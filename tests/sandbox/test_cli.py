@@ -45,13 +45,14 @@ def test_json_prints_one_line_and_a_signal_ends_it_cleanly(number: signal.Signal
 def test_people_are_told_how_to_point_a_client_at_it() -> None:
     with running("--port", "0") as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(4)]
+        lines = [process.stdout.readline() for _ in range(5)]
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=10)
     base_url = lines[0].split()[2]
     assert base_url.endswith("/v2")
-    assert "/sandbox" in lines[1]
+    assert lines[1].split()[-1] == base_url.removesuffix("/v2") + "/sandbox/"
     assert f"use {base_url} wherever it has https://api-test.ksef.mf.gov.pl/v2" in lines[2]
+    assert "ksef-sandbox example {curl,python,typescript,csharp,java}" in lines[3]
     assert errors == ""
 
 
@@ -95,6 +96,9 @@ def test_a_port_in_use_is_said_clearly() -> None:
             "takes one of rolling, fixed_from_first, until_30d_after_last",
         ),
         (["--set", "enroll_delay_ms"], "--set takes SWITCH=VALUE, not 'enroll_delay_ms'."),
+        (["example", "cobol"], "invalid choice: 'cobol' (choose from"),
+        (["example", "cobol"], "curl"),
+        (["example"], "the following arguments are required: LANGUAGE"),
         (["--host", "203.0.113.1", "--port", "0"], "cannot be used"),
         (["--host", "no.such.host.invalid"], "is not an address of this machine"),
         (["--port", "70000"], "is not a port"),
