@@ -1,5 +1,5 @@
 """How to point the known clients of KSeF at a sandbox: one short text for each, kept in `snippets/`.
-Those for Python and curl are run by the tests as they are.
+Those for curl, Python and TypeScript are run by the tests as they are.
 """
 
 from importlib.resources import files

