@@ -120,7 +120,7 @@ def test_what_the_sandbox_page_tells_people_to_type_works(place: Path, port: str
 
 
 def test_the_pytest_example_of_the_sandbox_page_passes(tmp_path: Path) -> None:
-    test, _ = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/sandbox.md"))
+    test, *_ = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/sandbox.md"))
     (tmp_path / "test_page.py").write_text(test)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -128,10 +128,11 @@ def test_the_pytest_example_of_the_sandbox_page_passes(tmp_path: Path) -> None:
 
 
 def test_the_python_of_the_sandbox_page_runs() -> None:
-    _, block = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/sandbox.md"))
-    run = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v2 0\n", run.stdout)
+    _, *blocks = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/sandbox.md"))
+    for block, shown in zip(blocks, [r"http://127\.0\.0\.1:\d+/v2 0\n", r"\[\]\n"], strict=True):
+        run = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        assert re.fullmatch(shown, run.stdout)
 
 
 @pytest.mark.parametrize(("readme", "language"), [("README.md", "en"), ("README.pl.md", "pl")])
