@@ -43,6 +43,8 @@ class Need:
 
 
 def chromium() -> Path:
+    """The browser, which Playwright can drive."""
+    LIBATOMIC.here()
     return CHROMIUM.here()
 
 
@@ -77,11 +79,12 @@ def _find_chromium() -> Path | None:
     for name in ("chromium", "google-chrome"):
         if found := shutil.which(name):
             return Path(found)
-    from playwright.sync_api import sync_playwright
+    fetched = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    return next(fetched.glob("chromium-*/chrome-linux*/chrome"), None)
 
-    with sync_playwright() as playwright:
-        downloaded = Path(playwright.chromium.executable_path)
-    return downloaded if downloaded.exists() else None
+
+def _find_libatomic() -> Path | None:
+    return next(Path("/usr/lib").glob("*/libatomic.so.1"), None)
 
 
 def _find_postgresql() -> Path | None:
@@ -115,10 +118,12 @@ CHROMIUM = (
     if _is_ubuntu()
     else Need("Chromium", "chromium", _find_chromium)
 )
+# What drives it is Playwright's own Node, which needs this library; neither brings it along.
+LIBATOMIC = Need("libatomic", "libatomic1", _find_libatomic)
 POSTGRESQL = Need("PostgreSQL (14 or newer)", "postgresql", _find_postgresql)
 SOFTHSM2 = Need("SoftHSM 2", "softhsm2", _find_softhsm2)
 XMLSEC1 = Need("xmlsec1", "xmlsec1", _find_xmlsec1)
-NEEDS = (CHROMIUM, POSTGRESQL, SOFTHSM2, XMLSEC1)
+NEEDS = (CHROMIUM, LIBATOMIC, POSTGRESQL, SOFTHSM2, XMLSEC1)
 _THIS_PROGRAM = f"{sys.executable} -m tests.needs"
 
 
@@ -146,7 +151,10 @@ def _install(packages: list[str]) -> None:
     print(f"Installing {', '.join(packages)} by apt (once) ...", flush=True)
     apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        subprocess.run([*apt, *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+        done = subprocess.run([*apt, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            print(f"apt-get {command[0]} failed: {done.stderr.strip()}")
+            return
 
 
 def _as_root() -> list[str] | None:
