@@ -126,3 +126,20 @@ def test_switches_are_listed_for_people_and_for_programs() -> None:
 
 def test_the_version_is_told() -> None:
     assert run("--version").stdout.startswith("ksef-sandbox ")
+
+
+def test_a_profile_of_faults_is_in_force_and_says_how_to_have_the_same_run_again() -> None:
+    with running("--port", "0", "--faults", "hostile", "--seed", "7") as process:
+        assert process.stdout is not None
+        base_url = process.stdout.readline().split()[2]
+        shown = httpx.get(f"{base_url.removesuffix('v2')}sandbox/faults", trust_env=False).json()
+        os.kill(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=10)
+    assert "Faults         hostile; the same run again: --faults hostile --seed 7\n" in said
+    assert (shown["profile"], shown["seed"]) == ("hostile", 7)
+
+
+def test_a_profile_that_does_not_exist_is_a_usage_error() -> None:
+    ended = run("--faults", "cruel")
+    assert ended.returncode == 2
+    assert "'cruel'" in ended.stderr
