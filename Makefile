@@ -48,6 +48,7 @@ test: $(VENV)/.dev lint
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench pair --rtt-ms 50
 	$(BIN)/python -m bench cli
+	$(BIN)/python -m bench sandbox
 
 conformance: $(VENV)/.dev
 	@$(BIN)/python -m tests.sandbox.conformance

@@ -1,4 +1,4 @@
-"""Figures, measured on this machine: `python -m bench pair`, `python -m bench cli`. What they mean: docs/benchmarks.md.
+"""Figures, measured on this machine: `python -m bench pair`, `cli` or `sandbox`. What they mean: docs/benchmarks.md.
 
 Nothing here is part of the product, and no figure here is a test.
 """

@@ -1,6 +1,6 @@
 """The command line of the benchmarks: reads the options, runs one of them, prints a table or JSON.
 
-What is measured lives in `pair` and `cli`.
+What is measured lives in `pair`, `cli` and `sandbox`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,22 @@ import json
 import sys
 from collections.abc import Sequence
 
-from bench import cli, pair
+from bench import cli, pair, sandbox
 from bench.report import Report
 
 
 def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
-    report: Report = (
-        pair.measure(rtt_ms=options.rtt_ms, tls=options.tls, repeats=options.repeats)
-        if options.command == "pair"
-        else cli.measure(repeats=options.repeats)
-    )
+    report = _measured(options)
     print(json.dumps(report.as_json(), ensure_ascii=False) if options.json else report.as_text())
+
+
+def _measured(options: argparse.Namespace) -> Report:
+    if options.command == "pair":
+        return pair.measure(rtt_ms=options.rtt_ms, tls=options.tls, repeats=options.repeats)
+    if options.command == "cli":
+        return cli.measure(repeats=options.repeats)
+    return sandbox.measure(subjects=options.subjects, jobs=options.jobs, repeats=options.repeats)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,13 +35,18 @@ def _parser() -> argparse.ArgumentParser:
     pairs.add_argument("--rtt-ms", type=float, default=50.0, help="round trip of the line in ms (default: %(default)s)")
     pairs.add_argument("--tls", action="store_true", help="each connection costs the round trip of TLS 1.3 as well")
     processes = commands.add_parser("cli", help="whole processes: start-up, and issue beside a ksef-client script")
-    for command in (pairs, processes):
-        command.add_argument("--repeats", type=_repeats, default=7, help="runs of each (default: %(default)s)")
+    own = commands.add_parser("sandbox", help="ksef-sandbox itself: speed, CPU, memory, start")
+    own.add_argument(
+        "--subjects", type=_whole, default=10_000, help="who fills it; ten certificates each (default: %(default)s)"
+    )
+    own.add_argument("--jobs", type=_whole, default=320, help="sign-ins and pairs of each kind (default: %(default)s)")
+    for command in (pairs, processes, own):
+        command.add_argument("--repeats", type=_whole, default=7, help="runs of each (default: %(default)s)")
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
-def _repeats(text: str) -> int:
+def _whole(text: str) -> int:
     number = int(text)
     if number < 1:
         raise ValueError(text)

@@ -48,7 +48,23 @@ def test_bench_cli_weighs_start_and_issue_beside_a_script() -> None:
         assert name in text
 
 
-@pytest.mark.parametrize("wrong", [["pair", "--repeats", "0"], ["cli", "--repeats", "few"], ["everything"], []])
+def test_bench_sandbox_weighs_speed_size_and_start() -> None:
+    report = json.loads(bench("sandbox", "--subjects", "2", "--jobs", "32", "--repeats", "1", "--json"))
+    speed, memory, calls, starts = report["tables"].values()
+    kinds = [(row["job"], row["clients"], row["rate limits"]) for row in speed]
+    clients = [1, 8, 32]
+    assert kinds == [(job, n, "off") for job in ("sign-in", "pair") for n in clients] + [("pair", 1, "prd")]
+    assert all(row["requests/s"] > 0 and row["sandbox CPU ms/job"] > 0 for row in speed)
+    assert [(row["subjects"], row["certificates"]) for row in memory] == [(1, 10), (2, 20)]
+    assert [row["call"] for row in calls] == ["sign-in", "pair", "limits", "query"]
+    assert all(row["1"] > 0 and row["2"] > 0 for row in calls)
+    assert all(row["CPU s"] > 0 for row in starts)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["pair", "--repeats", "0"], ["cli", "--repeats", "few"], ["sandbox", "--subjects", "0"], ["everything"], []],
+)
 def test_bench_refuses_what_it_does_not_know(wrong: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", *wrong], check=False, cwd=ROOT, capture_output=True, text=True
