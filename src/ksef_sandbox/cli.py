@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _list_switches(as_json=options.json)
         raise SystemExit(EXIT_OK)
     if options.command == "example":
-        host = f"[{options.host}]" if ":" in options.host else options.host
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104  (where to look)
+        host = f"[{host}]" if ":" in host else host
         sys.stdout.write(example(options.language, f"http://{host}:{options.port}"))
         raise SystemExit(EXIT_OK)
     switches = Switches()

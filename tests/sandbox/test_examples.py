@@ -77,3 +77,13 @@ def test_every_example_names_the_address_that_was_asked_for(
     assert "http://127.0.0.1:8380" in printed(capsys, language)
     addresses = set(re.findall(r"http://[\d.:]+", printed(capsys, language, ksef)))
     assert addresses == {ksef.base_url.removesuffix("/v2")}
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("ksef", "ksef")],  # noqa: S104
+)
+def test_an_example_names_a_host_that_can_be_called(capsys: pytest.CaptureFixture[str], host: str, shown: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["--host", host, "--port", "9", "example", "curl"])
+    assert f"http://{shown}:9/v2/auth/challenge" in capsys.readouterr().out

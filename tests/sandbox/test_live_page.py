@@ -13,6 +13,7 @@ from tests.sandbox.driver import Driver
 from tests.sandbox.signing import make_person, make_seal
 
 from ksef_sandbox import Sandbox
+from ksef_sandbox.fault_rules import ACTS
 
 NIP, PESEL = "5265877635", "80010112345"
 SEAL = make_seal(nip=NIP)
@@ -177,6 +178,42 @@ def test_a_refusal_of_the_sandbox_is_said_in_its_words(page: Page) -> None:
     page.get_by_label("Advance by how many").fill("999999999999")
     page.get_by_role("button", name="Advance", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text("advance_seconds")
+
+
+def test_a_fault_profile_is_switched_on_by_keyboard_alone(ksef: Sandbox, page: Page) -> None:
+    page.get_by_label("Seed").fill("7")
+    page.get_by_role("radio", name="none").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="mild")).to_be_checked()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("A new run begins: mild, seed 7.")
+    expect(page.locator("#faults-done")).to_contain_text("In force: mild, 6 rules, and 0 single rules.")
+    assert ksef.switches["fault_injection"] == "mild"
+
+
+def test_a_single_rule_is_added_strikes_before_our_eyes_and_is_removed(ksef: Sandbox, page: Page) -> None:
+    page.get_by_text("Add a single rule").click()
+    page.get_by_label("What happens").select_option("error_before")
+    page.get_by_label("Route").fill("/auth/challange")
+    page.get_by_role("button", name="Add the rule").click()
+    expect(page.get_by_role("status")).to_contain_text("Did you mean '/auth/challenge'?")
+    page.get_by_label("Route").fill("/auth/challenge")
+    page.get_by_label("At most, each client").fill("1")
+    page.get_by_role("button", name="Add the rule").click()
+    expect(page.get_by_role("status")).to_have_text("rule-1 is in force.")
+    for status in (502, 200):
+        assert httpx.post(f"{ksef.base_url}/auth/challenge", trust_env=False).status_code == status
+    expect(page.locator("#rules")).to_contain_text("1 fault · at most 1")
+    expect(page.locator("#fault-log")).to_contain_text("error_before")
+    expect(page.locator("#requests")).to_contain_text("error_before")
+    page.get_by_role("button", name="Remove rule-1, error_before").click()
+    expect(page.locator("#rules li")).to_have_count(0)
+    assert httpx.get(f"{ksef.management_url}/faults", trust_env=False).json()["rules"] == []
+
+
+def test_every_act_can_be_chosen(page: Page) -> None:
+    offered = page.get_by_label("What happens").locator("option").all_text_contents()
+    assert sorted(offered) == sorted(str(act.__dataclass_fields__["name"].default) for act in ACTS)
 
 
 def test_a_switch_is_found_and_set(ksef: Sandbox, page: Page) -> None:

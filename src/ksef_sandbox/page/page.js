@@ -286,7 +286,7 @@ const requests = new Pages(
       return h("tr", { className: seen !== null && item.number > seen ? "new" : "" },
         cell("", "tight mono", h("time", { dateTime: item.at, title: item.at }, item.at.slice(11, 23))),
         cell("", "mono", h("span", { className: "method" }, item.method), ` ${item.path}`),
-        cell("", "tight", answer, item.code ? ` · ${item.code}` : ""),
+        cell("", "tight", answer, item.code ? ` · ${item.code}` : "", ...(item.fault ? [" ", h("span", { className: "tag" }, item.fault)] : [])),
         cell("", item.identity ? "" : "quiet", who));
     });
   },
@@ -363,6 +363,58 @@ byId("set-form").addEventListener("submit", (event) => {
 });
 byId("real-time").addEventListener("click", () => act(clockMoved, () => call("POST", "clock", { now: new Date().toISOString() })));
 
+// ---------------------------------------------------------------- faults
+
+const profileForm = byId("profile-form");
+const ruleForm = byId("rule-form");
+
+function drawFaults({ profile, seed, rules, log }) {
+  if (!profileForm.contains(document.activeElement)) {
+    profileForm.elements.profile.value = profile;
+    byId("fault-seed").value = seed;
+  }
+  const done = rules.reduce((sum, rule) => sum + rule.hits, 0);
+  const ofProfile = rules.filter((rule) => rule.source === "profile").length;
+  byId("faults-done").textContent = `In force: ${profile}, ${plural(ofProfile, "rule")}, and ${plural(rules.length - ofProfile, "single rule")}. ${plural(done, "fault")} done.`;
+  sync(byId("rules"), rules.filter((rule) => rule.source === "single"), (rule) => rule.id, newRule, drawRule);
+  byId("fault-log-empty").hidden = log.length > 0;
+  sync(byId("fault-log"), log.slice(-8).reverse(), (fault) => `${fault.number} ${fault.rule}`, (fault) =>
+    h("li", {}, h("span", { className: "tag" }, fault.act), ` ${fault.route} `, h("span", { className: "quiet" }, fault.at.slice(11, 19))));
+}
+
+function newRule(rule) {
+  const where = `${rule.method ?? "any"} ${rule.route ?? "everywhere"}`;
+  const remove = h("button", { type: "button", className: "small", onclick: () =>
+    act(`${rule.id} is gone.`, () => call("DELETE", `faults/rules/${encodeURIComponent(rule.id)}`)) }, "Remove");
+  remove.setAttribute("aria-label", `Remove ${rule.id}, ${rule.act.name}`);
+  const element = h("li", { className: "rule" }, h("div", {}, h("b", {}, rule.act.name), ` ${where}`, h("small")), remove);
+  drawRule(element, rule);
+  return element;
+}
+
+function drawRule(element, rule) {
+  const parts = [plural(rule.hits, "fault")];
+  if (rule.skip) parts.push(`after ${plural(rule.skip, "call")}`);
+  if (rule.times !== null) parts.push(`at most ${rule.times}`);
+  if (rule.probability < 1) parts.push(`probability ${rule.probability}`);
+  element.querySelector("small").textContent = parts.join(" · ");
+}
+
+profileForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const body = { profile: profileForm.elements.profile.value, seed: byId("fault-seed").valueAsNumber };
+  act(({ profile, seed }) => `A new run begins: ${profile}, seed ${seed}.`, () => call("PUT", "faults/profile", body));
+});
+ruleForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = ruleForm.elements;
+  const body = { act: { name: field.act.value }, skip: field.skip.valueAsNumber || 0, probability: field.probability.valueAsNumber };
+  if (field.method.value) body.method = field.method.value;
+  if (field.route.value.trim()) body.route = field.route.value.trim();
+  if (field.times.value) body.times = field.times.valueAsNumber;
+  act((rule) => `${rule.id} is in force.`, () => call("POST", "faults/rules", body));
+});
+
 // ---------------------------------------------------------------- switches
 
 function drawSwitches(all) {
@@ -427,11 +479,12 @@ async function look(certainly = false) {
   const seen = JSON.stringify(info);
   if (!certainly && seen === lastSeen && Date.now() - lastLook < LOOK_AGAIN_MS) return;
   [lastSeen, lastLook, total] = [seen, Date.now(), info];
-  const [switches] = await Promise.all([
-    call("GET", "switches"), subjects.refresh(), requests.refresh(), certificates.refresh(), permissions.refresh(),
+  const [switches, faults] = await Promise.all([
+    call("GET", "switches"), call("GET", "faults?last=8"), subjects.refresh(), requests.refresh(), certificates.refresh(), permissions.refresh(),
   ]);
   knownSwitches = switches;
   drawSwitches(switches);
+  drawFaults(faults);
 }
 
 const connection = (state, text) => {
