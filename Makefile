@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 .PHONY: demo test lint bench conformance lock clean help
 .DEFAULT_GOAL := help
 
+# The tests that a second run repeats on PostgreSQL.
+BOTH_DATABASES := tests/klucznik/storage tests/klucznik/services
+
 help:
 	@echo "make demo   issue a pair of certificates against the local KSeF, from nothing"
 	@echo "make test   lint, types and all tests"
@@ -44,6 +47,7 @@ lint: $(VENV)/.dev
 test: $(VENV)/.dev lint
 	@$(BIN)/python -m tests.needs
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --database postgresql $(PYTEST_ARGS) $(BOTH_DATABASES)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench pair --rtt-ms 50

@@ -11,6 +11,11 @@ import pytest
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    databases = ("sqlite", "postgresql")
+    parser.addoption("--database", choices=databases, default="sqlite", help="where klucznik keeps its rows")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     return _not_skipped((yield))

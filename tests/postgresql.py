@@ -82,14 +82,14 @@ def running(programs: Path, *, durable: bool = False) -> Iterator[Cluster]:
         subprocess.run(made, cwd=directory, stdout=subprocess.DEVNULL, check=True, **owner)
         settings = ["listen_addresses=", f"unix_socket_directories={directory}", *(() if durable else NOT_DURABLE)]
         # The kernel stops the server when the test process dies: no `finally` survives a SIGKILL.
-        command: list[str | Path] = ["setpriv", "--pdeathsig", "INT", programs / "postgres", "-D", data]
+        command: list[str | Path] = ["setpriv", "--pdeathsig", "QUIT", programs / "postgres", "-D", data]
         command += [part for setting in settings for part in ("-c", setting)]
         with log.open("wb") as lines, subprocess.Popen(command, cwd=directory, stderr=lines, **owner) as server:
             try:
                 _wait_until_ready(programs, directory, server)
                 yield Cluster(programs, directory)
             finally:
-                server.send_signal(signal.SIGINT)  # ends sessions at once; SIGTERM would wait for them
+                server.send_signal(signal.SIGQUIT)  # at once, saving nothing: its data go in a moment
     finally:
         shutil.rmtree(directory)
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
+from tests.klucznik.databases import database_url
 
 from klucznik.clock import Clock
 from klucznik.domain.identifiers import Context, Subject, SubjectType
@@ -114,7 +115,11 @@ async def installed(
 ) -> AsyncIterator[Installation]:
     """An installation that talks to the sandbox; by default it lives on the sandbox's clock."""
     opened = await Installation.open(
-        home, ksef_url=ksef.base_url, clock=clock or SandboxClock(ksef), transport=transport
+        home,
+        database_url=database_url(home),
+        ksef_url=ksef.base_url,
+        clock=clock or SandboxClock(ksef),
+        transport=transport,
     )
     async with opened as installation:
         yield installation

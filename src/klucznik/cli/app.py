@@ -62,6 +62,7 @@ def build(words: Words) -> typer.Typer:
             environment=parsed(Environment.parse, env),
             ksef_url=ksef_url,
             words=words,
+            database_url=os.environ.get("KLUCZNIK_DATABASE_URL") or None,
             master_key=os.environ.get("KLUCZNIK_MASTER_KEY"),
             debug=debug,
         )

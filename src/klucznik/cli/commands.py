@@ -322,6 +322,7 @@ def _with_installation(settings: Settings, work: Callable[[Installation], Awaita
         async with await Installation.open(
             settings.home,
             environment=settings.environment,
+            database_url=settings.database_url,
             ksef_url=settings.ksef_url,
             master_key=settings.master_key,
         ) as klucznik:

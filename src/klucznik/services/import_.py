@@ -14,6 +14,7 @@ from klucznik.domain.sealed import KeyBinding
 from klucznik.errors import InputError
 from klucznik.services.installation import Installation
 from klucznik.storage import certificates, private_keys
+from klucznik.storage.races import alone
 
 if TYPE_CHECKING:
     from klucznik.keys.import_ import ImportedCertificate
@@ -51,6 +52,9 @@ async def bring_in(installation: Installation, brought: ImportedCertificate) -> 
     )
 
     def commit(connection: Connection) -> None:
+        alone(connection, f"import {facts.serial_number}")
+        if certificates.by_serial(connection, installation.environment, facts.serial_number) is not None:
+            raise InputError("certificate_already_held", serial=facts.serial_number)
         private_keys.add(connection, sealed, binding, now=now)
         certificates.add(connection, kept, now=now)
 

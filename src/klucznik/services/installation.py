@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,12 @@ from klucznik.domain.sealed import WrappedDataKey
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError
 from klucznik.keys.master_key import MasterKey, master_key_file, master_key_from_environment
+from klucznik.keys.safe_files import make_directory
 from klucznik.keys.vault import Vault
 from klucznik.ksef.client import KsefClient
 from klucznik.storage import private_keys
 from klucznik.storage.database import Database
+from klucznik.storage.races import alone
 
 if TYPE_CHECKING:
     import httpx
@@ -34,7 +37,7 @@ class Installation:
     """What every service works with.
 
     Attributes:
-        home: directory (0700) with the database and, unless it comes from the environment, the vault's master key.
+        home: directory (0700) with the database and the vault's master key, unless they are elsewhere.
         owner: names this process in leases.
     """
 
@@ -56,6 +59,7 @@ class Installation:
         home: Path,
         *,
         environment: Environment = Environment.SANDBOX,
+        database_url: str | None = None,
         ksef_url: str | None = None,
         master_key: str | None = None,
         clock: Clock | None = None,
@@ -64,12 +68,13 @@ class Installation:
         """Open the installation in `home`, made at first use.
 
         Args:
+            database_url: ``postgresql://…``. Without it the database is the file ``klucznik.db`` in `home`.
             ksef_url: another address of the API, for a sandbox or a proxy.
             master_key: the vault's master key in base64 (32 bytes). Without it the file ``vault.key`` in `home` is
                 used, and made where there is neither a key nor anything sealed with one.
 
         Raises:
-            InputError: the address or the master key cannot be used.
+            InputError: an address or the master key cannot be used.
             StorageError: the home, the database or the vault cannot be used.
         """
         try:
@@ -77,7 +82,7 @@ class Installation:
         except InvalidValue as error:
             raise InputError(error.reason, **error.data) from None
         time = clock or SystemClock()
-        database = Database(home / DATABASE_FILE)
+        database = await _open_database(home, database_url)
         try:
             vault = await _open_vault(home, database, master_key, time)
         except BaseException:
@@ -97,6 +102,12 @@ class Installation:
         await self.aclose()
 
 
+async def _open_database(home: Path, url: str | None) -> Database:
+    if url is None:
+        return Database(home / DATABASE_FILE)
+    return await asyncio.to_thread(Database, url)
+
+
 async def _open_vault(home: Path, database: Database, master_key: str | None, clock: Clock) -> Vault:
     data_keys = await database.read(private_keys.load_data_keys)
     master = _master_key(home, master_key, needed=bool(data_keys))
@@ -107,6 +118,7 @@ async def _open_vault(home: Path, database: Database, master_key: str | None, cl
 
     def add(connection: Connection) -> list[WrappedDataKey]:
         # Another process may have been faster: whoever seals with a key that the others lack, seals for himself alone.
+        alone(connection, "first data key")
         if not private_keys.load_data_keys(connection):
             private_keys.add_data_key(connection, first, now=clock.now())
         return private_keys.load_data_keys(connection)
@@ -118,4 +130,5 @@ def _master_key(home: Path, text: str | None, *, needed: bool) -> MasterKey:
     """The master key. A lost key file is never replaced by a new one while keys are sealed with the old."""
     if text is not None:
         return master_key_from_environment(text)
+    make_directory(home)
     return master_key_file(home / MASTER_KEY_FILE, create=not needed)

@@ -1,197 +1,161 @@
-"""One connection pool, one way to read and one way to write. Which tables there are is in `storage.schema`.
+"""One way to read and one way to write. Which tables there are is in `schema`.
 
-SQLite: WAL, ``synchronous=FULL``, every write begins with ``BEGIN IMMEDIATE``, so a commit that has returned is on disk
-and two writers queue up instead of failing half-way.
+What SQLite and PostgreSQL do differently is in `sqlite` and `postgresql`.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from klucznik.errors import StorageError
+from klucznik.storage.races import alone
 from klucznik.storage.schema import HEAD, metadata
 
 T = TypeVar("T")
 
-_BUSY_TIMEOUT_MS = 10_000
+_ATTEMPTS = 3
+
+
+class Dialect(Protocol):
+    """What differs. Everything else is written once.
+
+    Attributes:
+        shown: the database for messages and logs: a file, or an address without its password.
+        begin_read: begins a transaction that sees one state throughout.
+        begin_write: begins a transaction whose commit is on disk when it returns.
+    """
+
+    shown: str
+    engine: Engine
+    begin_read: str
+    begin_write: str
+
+    def opening(self) -> AbstractContextManager[None]:
+        """Around the first look at the database."""
+
+    def revision(self, connection: Connection) -> str | None:
+        """Which migration made the tables; None where there are none."""
+
+    def migrating(self) -> AbstractContextManager[None]:
+        """Around a migration, outside its transaction."""
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """`call`, on whichever thread is right."""
+
+    def again(self, error: SQLAlchemyError) -> bool:
+        """Whether the same transaction may well succeed when it is done once more."""
+
+    def reason(self, error: SQLAlchemyError) -> str:
+        """What a person is told."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
 
 
 class Database:
     """The database of one installation.
 
     Work is a function that takes a connection; it runs in one transaction, which is committed when it returns and
-    rolled back when it raises. The faces are async, so that a database across a network can be given a thread.
+    rolled back when it raises. It does nothing but SQL: on PostgreSQL it runs on another thread, and once more where
+    the server undid it for the sake of another transaction.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file, made (0600) and brought up to date where needed.
+    def __init__(self, where: Path | str) -> None:
+        """Opens the database, made and brought up to date where needed. With a URL it waits for the server.
+
+        Args:
+            where: a file for SQLite (0600), or a URL ``postgresql://…``.
 
         Raises:
+            InputError: ``database_url_malformed``.
             StorageError: ``database_unreachable``, ``database_damaged``, ``database_read_only``, ``disk_full``,
-                ``database_newer`` …
+                ``database_newer``, ``database_login_refused`` …
         """
-        self._path = path
-        with ExitStack() as alone:
-            try:
-                _make_private_directory(path.parent)
-                alone.enter_context(_one_at_a_time(path.parent))
-                _make_private_file(path)
-            except OSError as error:
-                raise StorageError(os_reason(error, "database_unreachable"), file=str(path)) from None
-            self._engine = _sqlite_engine(path)
-            try:
+        self._dialect = _dialect(where)
+        try:
+            with self._dialect.opening():
                 self._bring_up_to_date()
-            except BaseException:
-                self._engine.dispose()
-                raise
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def shown(self) -> str:
+        """The database for messages and logs: a file, or an address without its password."""
+        return self._dialect.shown
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` against one consistent view. It must not write."""
-        return self._run(work, writing=False)
+        return await self._dialect.run(lambda: self._run(work, writing=False))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction. When this returns, it is on disk."""
-        return self._run(work, writing=True)
+        return await self._dialect.run(lambda: self._run(work, writing=True))
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._dialect.close()
 
     def _run(self, work: Callable[[Connection], T], *, writing: bool) -> T:
-        try:
-            with self._engine.connect() as connection:
-                # Also a read begins its transaction by hand: two SELECTs of one `work` must see the same state.
-                connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-                try:
-                    result = work(connection)
-                except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
-                    raise
+        begin = self._dialect.begin_write if writing else self._dialect.begin_read
+        attempt = 1
+        while True:
+            try:
+                return self._once(work, begin)
+            except SQLAlchemyError as error:
+                if attempt == _ATTEMPTS or not self._dialect.again(error):
+                    # SQLAlchemy's own text shows statement and parameters; neither may reach a log or a screen.
+                    raise StorageError(self._dialect.reason(error), file=self.shown) from None
+            attempt += 1
+
+    def _once(self, work: Callable[[Connection], T], begin: str) -> T:
+        with self._dialect.engine.connect() as connection:
+            # Also a read begins its transaction by hand: two SELECTs of one `work` must see the same state.
+            connection.exec_driver_sql(begin)
+            try:
+                result = work(connection)
                 connection.exec_driver_sql("COMMIT")
-                return result
-        except SQLAlchemyError as error:
-            # SQLAlchemy's own text shows statement and parameters; neither may reach a log or a screen.
-            raise StorageError(_reason(error), file=str(self._path)) from None
+            except BaseException:
+                with suppress(SQLAlchemyError):  # where the database or the connection has already undone it
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
+            return result
 
     def _bring_up_to_date(self) -> None:
-        revision = self._run(_revision, writing=False)
-        if revision == HEAD:
+        if self._run(self._dialect.revision, writing=False) == HEAD:
             return
+        with self._dialect.migrating():
+            self._run(self._make_or_migrate, writing=True)
+
+    def _make_or_migrate(self, connection: Connection) -> None:
+        alone(connection, "tables")
+        revision = self._dialect.revision(connection)
         if revision is None:
-            self._run(_make_tables, writing=True)
-            return
-        from klucznik.storage.migrate import upgrade  # alembic is heavy and seldom needed
+            _make_tables(connection)
+        elif revision != HEAD:  # otherwise another process was faster
+            from klucznik.storage.migrate import upgrade  # alembic is heavy and seldom needed
 
-        upgrade(self._engine, from_revision=revision, file=str(self._path))
-
-
-def _sqlite_engine(path: Path) -> Engine:
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),  # a home may be called anything, also "50%20?"
-        poolclass=StaticPool,
-        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
-        isolation_level="AUTOCOMMIT",  # the transactions are ours, begun and ended in `_run`
-        hide_parameters=True,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _settings(connection: sqlite3.Connection, _record: object) -> None:
-        for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {setting}")
-
-    return engine
+            upgrade(connection, from_revision=revision, file=self.shown)
 
 
-def _make_private_directory(path: Path) -> None:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _dialect(where: Path | str) -> Dialect:
+    # One of the two is imported: neither driver shall cost a user of the other anything.
+    if isinstance(where, Path):
+        from klucznik.storage.sqlite import Sqlite
 
+        return Sqlite(where)
+    from klucznik.storage.postgresql import Postgresql
 
-@contextmanager
-def _one_at_a_time(directory: Path) -> Iterator[None]:
-    """Whoever else opens a database here waits: SQLite turns away, not queues, those who switch a new file to WAL."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _make_private_file(path: Path) -> None:
-    """The file exists, readable by its owner alone, before SQLite writes the first byte.
-
-    A file that exists is never opened here. Closing it again would drop the locks that another connection of this very
-    process holds (POSIX), and another process could then take away the write-ahead log under it.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        if os.statvfs(path).f_flag & os.ST_RDONLY:
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS)) from None
-        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
-
-
-def _revision(connection: Connection) -> str | None:
-    known = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").scalar()
-    if known is None:
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return Postgresql(where)
 
 
 def _make_tables(connection: Connection) -> None:
-    if _revision(connection) is not None:
-        return  # another process was faster
-    metadata.create_all(connection)
+    # Tables of the same name that are there already are another program's: nothing is mixed with them.
+    metadata.create_all(connection, checkfirst=False)
     connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
-
-
-_ERRNO = {
-    errno.EACCES: "not_permitted",
-    errno.EPERM: "not_permitted",
-    errno.EROFS: "read_only_file_system",
-    errno.ENOSPC: "disk_full",
-    errno.EDQUOT: "disk_full",
-    errno.EFBIG: "disk_full",
-}
-
-
-def os_reason(error: OSError, otherwise: str) -> str:
-    """The reason behind an operating system error, for a message that helps."""
-    return _ERRNO.get(error.errno or 0, otherwise)
-
-
-_SQLITE_REASONS = (
-    ("not a database", "database_damaged"),
-    ("malformed", "database_damaged"),
-    ("readonly", "database_read_only"),
-    ("disk is full", "disk_full"),
-    ("locked", "database_busy"),
-    ("unable to open", "database_unreachable"),
-    ("disk i/o", "disk_failing"),
-    ("no such table", "database_damaged"),
-    ("no such column", "database_damaged"),
-)
-
-
-_NO_ROOM = frozenset({"SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE"})
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    said = str(error.orig).lower() if isinstance(error, DBAPIError) else ""
-    # SQLite knows a full disk only by ENOSPC while it writes the database; a used-up quota, a limit on the size of
-    # files and no room for its shared memory reach us as I/O errors of these kinds.
-    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorname", "") in _NO_ROOM:
-        return "disk_full"
-    return next((reason for words, reason in _SQLITE_REASONS if words in said), "database_failed")

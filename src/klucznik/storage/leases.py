@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Subject
 from klucznik.errors import SubjectBusy
+from klucznik.storage.races import insert_unless_there
 from klucznik.storage.schema import leases
 
 
@@ -40,21 +41,21 @@ def take(
     Raises:
         SubjectBusy: somebody holds it; says until when at most.
     """
+    first = insert_unless_there(
+        connection,
+        leases,
+        environment=environment.value,
+        subject_type=subject.type.value,
+        subject_value=subject.value,
+        owner=owner,
+        token=1,
+        expires_at=now + lasts,
+    )
+    if first:
+        return Lease(environment, subject, owner, 1)
     held = connection.execute(
         select(leases.c.token, leases.c.expires_at).where(_row_of(environment, subject)).with_for_update()
-    ).one_or_none()
-    if held is None:
-        connection.execute(
-            insert(leases).values(
-                environment=environment.value,
-                subject_type=subject.type.value,
-                subject_value=subject.value,
-                owner=owner,
-                token=1,
-                expires_at=now + lasts,
-            )
-        )
-        return Lease(environment, subject, owner, 1)
+    ).one()
     if held.expires_at > now:
         raise SubjectBusy(subject, until=held.expires_at)
     token = held.token + 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from klucznik.errors import StorageError
 
@@ -19,20 +19,21 @@ def scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
 
 
-def upgrade(engine: Engine, *, from_revision: str | None, file: str, to: str = "head") -> None:
-    """Run the missing migrations in one transaction.
+def upgrade(connection: Connection, *, from_revision: str | None, file: str, to: str = "head") -> None:
+    """Run the missing migrations in the transaction that `connection` is in.
 
     Raises:
-        StorageError: ``database_newer``: a later release has already changed this database.
+        StorageError: ``database_newer``: a later release has already changed this database; ``database_damaged``:
+            rows refer to rows that are not there.
     """
     if from_revision is not None and from_revision not in {script.revision for script in scripts().walk_revisions()}:
         raise StorageError("database_newer", file=file, revision=from_revision)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, to)
-        connection.exec_driver_sql("COMMIT")
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+    # SQLite migrates with its foreign keys switched off.
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise StorageError("database_damaged", file=file)
 
 
 def _config() -> Config:

@@ -1,6 +1,7 @@
 """A process that issues a pair as `klucznik issue` does and is killed by the system at a named moment.
 
-Run as a script: home, address of KSeF, NIP, directory of the credential, moment. Used by `test_crashes`.
+Run as a script: home, address of its database or nothing, address of KSeF, NIP, directory of the credential, moment.
+Used by `test_crashes`.
 """
 
 import asyncio
@@ -62,7 +63,7 @@ class Dying(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-async def main(home: str, url: str, nip: str, directory: str, moment: str) -> None:
+async def main(home: str, database: str, url: str, nip: str, directory: str, moment: str) -> None:
     stage, times = STAGES.get(moment, (None, 0))
     heard: list[Stage] = []
 
@@ -73,7 +74,9 @@ async def main(home: str, url: str, nip: str, directory: str, moment: str) -> No
 
     files = {"cert": Path(directory) / "credential.crt", "key": Path(directory) / "credential.key"}
     credential = load_credential(**files, password=None, now=datetime.now(UTC))
-    async with await Installation.open(Path(home), ksef_url=url, transport=Dying(moment)) as klucznik:
+    async with await Installation.open(
+        Path(home), database_url=database or None, ksef_url=url, transport=Dying(moment)
+    ) as klucznik:
         await issue(klucznik, Context.of_nip(nip), credential, listener=listen)
 
 

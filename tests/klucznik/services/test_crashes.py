@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.klucznik.databases import database_url
 from tests.klucznik.services import dying_process
 from tests.klucznik.world import QUICK, assert_key_kept, context_of, filed, installed, some_nip
 
@@ -28,7 +29,8 @@ async def test_a_killed_process_loses_no_key_and_files_no_second_request(moment:
     home, papers = tmp_path / "home", tmp_path / "papers"
     with Sandbox(switches=QUICK) as ksef:
         made = write_test_credential(papers, subject, now=ksef.now())
-        script = [sys.executable, dying_process.__file__, str(home), ksef.base_url, nip, str(papers), moment]
+        script = [sys.executable, dying_process.__file__, str(home), database_url(home) or ""]
+        script += [ksef.base_url, nip, str(papers), moment]
         process = await asyncio.create_subprocess_exec(*script)
         assert await process.wait() == -signal.SIGKILL
         ksef.advance(seconds=LEASE_LASTS.total_seconds())  # nobody gives the lease of the dead back
@@ -48,7 +50,8 @@ async def test_rule_4_two_processes_that_start_together_make_one_pair(tmp_path: 
     subject = Subject(SubjectType.NIP, nip)
     with Sandbox(switches=QUICK) as ksef:
         write_test_credential(tmp_path / "papers", subject, now=ksef.now())
-        arguments = [str(tmp_path / "home"), ksef.base_url, nip, str(tmp_path / "papers"), "never"]
+        home = tmp_path / "home"
+        arguments = [str(home), database_url(home) or "", ksef.base_url, nip, str(tmp_path / "papers"), "never"]
         processes = [
             await asyncio.create_subprocess_exec(sys.executable, dying_process.__file__, *arguments) for _ in range(2)
         ]

@@ -5,6 +5,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.klucznik.databases import database_url
+
 from klucznik.services.installation import Installation
 from klucznik.storage import private_keys
 
@@ -23,5 +25,5 @@ def open_it(home: Path, together: threading.Barrier) -> None:
 
 
 async def number_of_data_keys(home: Path) -> int:
-    async with await Installation.open(home) as klucznik:
+    async with await Installation.open(home, database_url=database_url(home)) as klucznik:
         return len(await klucznik.database.read(private_keys.load_data_keys))

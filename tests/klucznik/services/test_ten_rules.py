@@ -5,13 +5,12 @@ A test's name begins with the number of its rule in the design.
 
 import base64
 import logging
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.klucznik.databases import everything_in, look
 from tests.klucznik.mishaps import FILING, LIMITS, STATUS, Mishap, Network, meanwhile, paced
 from tests.klucznik.world import (
     ENROLLMENTS,
@@ -31,18 +30,10 @@ from tests.klucznik.world import (
 from klucznik.domain.preflight import Refusal
 from klucznik.domain.reasons import Reason
 from klucznik.errors import RateLimited
-from klucznik.services.installation import DATABASE_FILE
 from klucznik.services.issue import Issued, issue
 from klucznik.services.progress import Progress
 from klucznik.services.sign_in import unsealed
 from ksef_sandbox import Sandbox
-
-
-def look(home: Path, query: str) -> list[tuple[object, ...]]:
-    """What another process sees in the database: committed rows only."""
-    with closing(sqlite3.connect(f"file:{home / DATABASE_FILE}?mode=ro", uri=True)) as connection:
-        return connection.execute(query).fetchall()
-
 
 # ── 1: limits first ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,22 +102,22 @@ async def test_rule_2_key_request_name_and_intent_are_committed_when_the_request
     nip = some_nip()
     committed: list[list[tuple[object, ...]]] = []
     query = """
-        SELECT e.name, e.type, hex(e.csr), length(k.ciphertext) > 0
+        SELECT e.name, e.type, e.csr, length(k.ciphertext) > 0
         FROM enrollments e JOIN private_keys k ON k.id = e.key_id WHERE e.state = 'sending'
     """
     network = Network(Mishap(FILING, meanwhile(lambda: committed.append(look(tmp_path, query))), on=None))
     async with installed(tmp_path, ksef, transport=network) as klucznik:
         await assert_whole_pair(klucznik, await issue(klucznik, context_of(nip), company(nip, ksef)))
     posted = [
-        (body["certificateName"], body["certificateType"], _hex_of(body["csr"])) for body in network.bodies(FILING)
+        (body["certificateName"], body["certificateType"], _bytes_of(body["csr"])) for body in network.bodies(FILING)
     ]
     assert committed == [[(*one, 1)] for one in posted]
     assert [kind for _, kind, _ in posted] == ["Authentication", "Offline"]
 
 
-def _hex_of(text: object) -> str:
+def _bytes_of(text: object) -> bytes:
     assert isinstance(text, str)
-    return base64.b64decode(text).hex().upper()
+    return base64.b64decode(text)
 
 
 # ── 7: secrets stay in the vault ────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +136,7 @@ async def test_rule_7_no_key_and_no_token_is_in_any_file_log_or_repr(
         await assert_whole_pair(klucznik, outcome)
         assert isinstance(outcome, Issued)
         keys = [credential.private_key, *[await unsealed(klucznik, held.key_id) for held in outcome.certificates]]
-        written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        written = everything_in(tmp_path)
         shown = " ".join([caplog.text, repr(outcome), repr(heard), repr(klucznik), repr(credential)]).encode()
     carried = [request.headers["Authorization"] for request in network.sent if "Authorization" in request.headers]
     tokens = {header.removeprefix("Bearer ") for header in carried}

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.klucznik.databases import database_in
 
 from klucznik.storage.database import Database
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "klucznik.db")
+    opened = Database(database_in(tmp_path))
     yield opened
     opened.close()

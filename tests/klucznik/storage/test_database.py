@@ -1,112 +1,18 @@
-"""The file itself: made private, durable, brought up to date, and honest about what is wrong with it."""
+"""One way to read and one way to write, the same on every database."""
 
-import os
-import shutil
-import sqlite3
-import stat
-import subprocess
-import sys
-from collections.abc import Callable
-from contextlib import closing
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, NullPool, create_engine, inspect
-from tests.klucznik.keys.builders import unprivileged
+from sqlalchemy import Connection
+from tests.klucznik.databases import database_in
 from tests.klucznik.storage.rows import SUBJECT, save_data_key, save_underway
 
 from klucznik.domain.environments import Environment
 from klucznik.errors import StorageError
 from klucznik.storage import issuances, private_keys
 from klucznik.storage.database import Database
-from klucznik.storage.migrate import scripts, upgrade
-from klucznik.storage.schema import HEAD, metadata
-
-
-def schema_of(path: Path) -> dict[str, object]:
-    """Everything the database knows about its tables, without the words in which they were made."""
-    inspector = inspect(create_engine(f"sqlite:///{path}", poolclass=NullPool))
-    return {
-        table: {
-            "columns": [
-                (column["name"], str(column["type"]), column["nullable"], column["default"])
-                for column in inspector.get_columns(table)
-            ],
-            "primary key": inspector.get_pk_constraint(table),
-            "foreign keys": sorted(inspector.get_foreign_keys(table), key=str),
-            "unique": sorted(inspector.get_unique_constraints(table), key=str),
-            "checks": sorted(inspector.get_check_constraints(table), key=str),
-            "indexes": sorted(inspector.get_indexes(table), key=str),
-        }
-        for table in sorted(inspector.get_table_names())
-        if table != "alembic_version"
-    }
-
-
-def migrated(path: Path, to: str = "head") -> Path:
-    engine = create_engine(f"sqlite:///{path}", isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    upgrade(engine, from_revision=None, file=str(path), to=to)
-    return path
-
-
-def reason_of(path: Path) -> str:
-    with pytest.raises(StorageError) as caught:
-        Database(path).close()
-    return caught.value.reason
-
-
-def test_a_new_database_equals_one_that_was_migrated_from_nothing(tmp_path: Path) -> None:
-    Database(tmp_path / "new.db").close()
-    new = schema_of(tmp_path / "new.db")
-    assert new == schema_of(migrated(tmp_path / "old.db"))
-    assert set(new) == set(metadata.tables)
-
-
-def test_the_newest_migration_is_the_one_that_new_databases_are_marked_with() -> None:
-    assert scripts().get_current_head() == HEAD
-
-
-@pytest.mark.parametrize("revision", [script.revision for script in scripts().walk_revisions()])
-async def test_a_database_of_an_older_release_keeps_its_rows(revision: str, tmp_path: Path) -> None:
-    path = migrated(tmp_path / "old.db", to=revision)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("INSERT INTO data_keys VALUES ('data-key', 'master', x'00', x'01', '2026-11-23 12:00:00')")
-    database = Database(path)
-    assert [key.data_key_id for key in await database.read(private_keys.load_data_keys)] == ["data-key"]
-    database.close()
-    assert schema_of(path) == schema_of(migrated(tmp_path / "fresh.db"))
-
-
-def test_migrations_leave_nothing_for_alembic_to_add(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{migrated(tmp_path / 'old.db')}", poolclass=NullPool)
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-
-
-async def test_a_commit_is_on_disk_when_it_returns(database: Database) -> None:
-    def settings(connection: Connection) -> list[object]:
-        return [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys")
-        ]
-
-    assert await database.read(settings) == ["wal", 2, 1]  # 2 is FULL
-
-
-async def test_what_was_committed_survives_a_machine_that_stops_at_once(database: Database, tmp_path: Path) -> None:
-    """The files as they are now, without the connection having been closed."""
-    await database.write(save_data_key)
-    await database.write(save_underway)
-    (tmp_path / "after").mkdir()
-    for file in tmp_path.glob("klucznik.db*"):
-        shutil.copy(file, tmp_path / "after")
-    found = Database(tmp_path / "after" / "klucznik.db")
-    running = await found.read(lambda connection: issuances.running(connection, Environment.TEST, SUBJECT))
-    assert running is not None
-    assert len(await found.read(lambda connection: issuances.enrollments_of(connection, running.id))) == 2
-    found.close()
 
 
 async def test_work_that_raises_leaves_nothing_behind(database: Database) -> None:
@@ -128,131 +34,28 @@ async def test_a_row_that_breaks_a_rule_of_the_tables_is_an_error_without_its_co
     assert caught.value.__cause__ is None
 
 
-def test_file_and_directory_are_the_owners_alone(tmp_path: Path) -> None:
-    old = os.umask(0)
+def test_processes_that_make_the_database_at_once_make_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as processes:
+        opened = list(processes.map(lambda _: Database(database_in(tmp_path)), range(4)))
     try:
-        Database(tmp_path / "home" / "klucznik.db").close()
+        asyncio.run(opened[0].write(save_data_key))
+        assert [len(asyncio.run(each.read(private_keys.load_data_keys))) for each in opened] == [1] * 4
     finally:
-        os.umask(old)
-    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
-    assert stat.S_IMODE((tmp_path / "home" / "klucznik.db").stat().st_mode) == 0o600
+        for each in opened:
+            each.close()
 
 
-@pytest.mark.parametrize("name", ["ą ę", "a?mode=memory", "50%20", "a#b", "a&b;c"])
-async def test_any_name_of_a_directory_is_only_a_name(name: str, tmp_path: Path) -> None:
-    path = tmp_path / name / "klucznik.db"
-    database = Database(path)
+async def test_a_reader_sees_one_state_throughout(database: Database, tmp_path: Path) -> None:
+    """Also where another process commits in between."""
+    other = Database(database_in(tmp_path))
     await database.write(save_data_key)
-    database.close()
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == [name]
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        assert connection.execute("SELECT id FROM data_keys").fetchall() == [("data-key",)]
 
+    def look_twice(connection: Connection) -> tuple[bool, bool]:
+        before = issuances.running(connection, Environment.TEST, SUBJECT)
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(lambda: asyncio.run(other.write(save_underway))).result()
+        return before is None, issuances.running(connection, Environment.TEST, SUBJECT) is None
 
-def _garbage(path: Path) -> None:
-    path.write_bytes(b"this is no database at all, whatever its name may say" * 100)
-
-
-def _torn(path: Path) -> None:
-    """The first page is whole, everything behind it is not."""
-    Database(path).close()
-    content = bytearray(path.read_bytes())
-    content[4096:] = os.urandom(len(content) - 4096)
-    path.write_bytes(content)
-
-
-def _without_a_table(path: Path) -> None:
-    Database(path).close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("DROP TABLE data_keys")
-
-
-def _of_the_future(path: Path) -> None:
-    Database(path).close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [(_garbage, "database_damaged"), (_of_the_future, "database_newer"), (Path.mkdir, "database_unreachable")],
-)
-def test_a_file_that_cannot_be_used_is_refused_with_its_reason(
-    spoil: Callable[[Path], None], reason: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "klucznik.db"
-    spoil(path)
-    assert reason_of(path) == reason
-
-
-@pytest.mark.parametrize("spoil", [_torn, _without_a_table])
-async def test_damage_that_shows_only_when_it_is_read_is_told_then(
-    spoil: Callable[[Path], None], tmp_path: Path
-) -> None:
-    path = tmp_path / "klucznik.db"
-    spoil(path)
-
-    async def read() -> None:
-        database = Database(path)
-        try:
-            await database.read(private_keys.load_data_keys)
-        finally:
-            database.close()
-
-    with pytest.raises(StorageError) as caught:
-        await read()
-    assert caught.value.reason == "database_damaged"
-    assert caught.value.data["file"] == str(path)
-
-
-def test_a_refused_file_is_left_exactly_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "klucznik.db"
-    _of_the_future(path)
-    before = path.read_bytes()
-    assert reason_of(path) == "database_newer"
-    assert path.read_bytes() == before
-
-
-def test_a_home_that_may_not_be_written_is_told() -> None:
-    with unprivileged() as home:
-        home.chmod(0o500)
-        assert reason_of(home / "klucznik.db") == "not_permitted"
-
-
-OTHER_PROCESS = """
-import asyncio, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from klucznik.domain.sealed import WrappedDataKey
-from klucznik.storage import private_keys
-from klucznik.storage.database import Database
-
-database = Database(Path(sys.argv[1]))
-key = WrappedDataKey("of another process", "master", b"n" * 12, b"c" * 48)
-asyncio.run(database.write(lambda connection: private_keys.add_data_key(connection, key, now=datetime.now(UTC))))
-database.close()
-"""
-
-
-async def test_opening_it_twice_in_one_process_never_lets_another_take_away_the_log(tmp_path: Path) -> None:
-    """What the first connection commits afterwards must still be there for everybody."""
-    path = tmp_path / "klucznik.db"
-    first = Database(path)
-    await first.read(private_keys.load_data_keys)
-    second = Database(path)
-    second.close()
-    subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(path)], check=True, timeout=60)
-    await first.write(save_data_key)
-    third = Database(path)
-    seen = {key.data_key_id for key in await third.read(private_keys.load_data_keys)}
-    first.close()
-    third.close()
-    assert seen == {"of another process", "data-key"}
-
-
-async def test_two_processes_that_make_the_database_at_once_make_one(tmp_path: Path) -> None:
-    first, second = Database(tmp_path / "klucznik.db"), Database(tmp_path / "klucznik.db")
-    await first.write(save_data_key)
-    assert len(await second.read(private_keys.load_data_keys)) == 1
-    first.close()
-    second.close()
+    assert await database.read(look_twice) == (True, True)
+    other.close()
+    assert await database.read(lambda each: issuances.running(each, Environment.TEST, SUBJECT)) is not None

@@ -1,0 +1,24 @@
+"""What keeps two writers apart on PostgreSQL. SQLite has one writer at a time and needs none of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Table, text
+
+
+def alone(connection: Connection, name: str) -> None:
+    """Whoever else says this name in a transaction waits until ours has ended, and then sees what it did."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"klucznik {name}"}
+        )
+
+
+def insert_unless_there(connection: Connection, table: Table, **values: object) -> bool:
+    """Whether the row is ours; False where one with the same key was there first."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+
+    statement = insert(table).values(**values).on_conflict_do_nothing()
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
