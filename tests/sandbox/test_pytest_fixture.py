@@ -114,6 +114,10 @@ class TestMany:
         assert (found["enroll_delay_ms"], found["rate_profile"]) == (7, "prd")
         assert (found["enrollment_window"], found["auth_delay_ms"]) == ("lifetime", 0)
 
+    @pytest.mark.ksef(faults="mild")
+    def test_faults(self, ksef):
+        assert ksef.switches["fault_injection"] == "mild"
+
     def test_outer(self, ksef):
         assert ksef.switches["enrollment_window"] == "rolling"
 
@@ -131,6 +135,7 @@ def test_nearest_wins(ksef):
         ("sede=1", "@pytest.mark.ksef: takes the keywords seed, state, switches"),
         ("1", "not 1."),
         ("port=80", "not 'port'."),
+        ("faults='some'", "The switch 'fault_injection' takes one of none, mild, hostile, not 'some'."),
         ("switches={'enrol_delay_ms': 1}", "There is no switch 'enrol_delay_ms'. Did you mean 'enroll_delay_ms'?"),
     ],
 )
