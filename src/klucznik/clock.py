@@ -27,3 +27,8 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def by_the_machine(seconds: float) -> None:
+    """Wait by the machine's own time, whatever clock is injected: for heartbeats and for looking around."""
+    await asyncio.sleep(seconds)

@@ -6,12 +6,13 @@ Whoever calls holds nothing afterwards: what it waits for, and until when, is in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from klucznik.clock import by_the_machine
 from klucznik.domain.identifiers import Subject
 from klucznik.domain.issuance import Issuance
 from klucznik.domain.waits import WaitKind
@@ -32,12 +33,16 @@ from klucznik.storage import issuances, leases
 
 
 async def advance(
-    installation: Installation, issuance_id: str, *, signer: Signer | None = None, listener: Listener = unheard
+    installation: Installation,
+    issuance_id: str,
+    *,
+    listener: Listener = unheard,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Issuance:
-    """Take an issuance on until it ends or has to wait.
+    """Take an issuance on until it ends or has to wait, with the logins that the vault holds.
 
     Args:
-        signer: can sign in for the subject, where the login is over; None: only what the vault holds can.
+        stopping: asked between two steps; True ends the work there.
 
     Returns:
         the issuance as it stands in its row.
@@ -53,7 +58,7 @@ async def advance(
     lease = await take_lease(installation, issuance.subject)
     async with held(installation, lease):
         issuance = await load(installation, issuance_id)  # under the lease, look again
-        walk = Walk.of(installation, issuance, lease, signer=signer, listener=listener)
+        walk = Walk.of(installation, issuance, lease, listener=listener, stopping=stopping)
         return await walk.go(issuance)
 
 
@@ -74,9 +79,10 @@ class Walk:
         signed_in: SignedIn | None = None,
         signer: Signer | None = None,
         listener: Listener = unheard,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> Walk:
         login = Login(installation, issuance, signed_in, signer, listener)
-        return cls(login, Road(installation, login, lease, listener))
+        return cls(login, Road(installation, login, lease, listener, stopping))
 
     async def go(self, issuance: Issuance) -> Issuance:
         """Until it ends or waits. An error is told after the row has been told when to try again."""
@@ -167,8 +173,7 @@ async def held(installation: Installation, lease: leases.Lease) -> AsyncIterator
 async def _beat(installation: Installation, lease: leases.Lease) -> None:
     """Renew the lease while a slow answer is waited for; every commit of the road renews it too."""
     while True:
-        # The event loop's time, not the clock's: a heart that is late by the machine's own time has stopped.
-        await asyncio.sleep(LEASE_LASTS.total_seconds() / 3)
+        await by_the_machine(LEASE_LASTS.total_seconds() / 3)
         try:
             await installation.database.write(
                 lambda connection: leases.confirm(connection, lease, now=installation.clock.now(), lasts=LEASE_LASTS)

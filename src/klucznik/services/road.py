@@ -73,12 +73,17 @@ _SENT_AT_ONCE = timedelta(seconds=10)
 
 @dataclass
 class Road:
-    """The issuance of one subject, taken as far as it goes now while `lease` lasts."""
+    """The issuance of one subject, taken as far as it goes now while `lease` lasts.
+
+    Args:
+        stopping: asked between two steps; True: this process is to end, so the rest is left to whoever is woken next.
+    """
 
     installation: Installation
     login: Login
     lease: leases.Lease
     listener: Listener = unheard
+    stopping: Callable[[], bool] = lambda: False
     refusal: Refusal | None = field(default=None, init=False)
     proofs: tuple[proof.Proof, ...] = field(default=(), init=False)
     _limits: Limits | None = field(default=None, init=False, repr=False)
@@ -107,11 +112,12 @@ class Road:
             Step.FINISH: self._finish,
         }
         if issuance.wait is not None:
-            # What was waited for is over, or somebody wants to look earlier: no rest before this look.
-            self._before, self._rested = issuance.wait, True
-            self._looking_for, self._looks = issuance.wait.kind, issuance.wait.looks
+            self._before = issuance.wait
+            if issuance.wait.kind in (WaitKind.PROCESSING, WaitKind.UNSETTLED):
+                # What was waited for is over, or somebody wants to look earlier: no rest before this look.
+                self._looking_for, self._looks, self._rested = issuance.wait.kind, issuance.wait.looks, True
         issuance = replace(issuance, wait=None)
-        while issuance.wait is None:
+        while issuance.wait is None and not self.stopping():
             todo = await self._next(issuance)
             if todo.step is Step.NOTHING:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -62,7 +63,22 @@ def load(connection: Connection, issuance_id: str) -> Issuance | None:
     return None if row is None else _issuance(row)
 
 
-def due(connection: Connection, *, now: datetime, most: int) -> list[tuple[str, Subject]]:
+def by_prefix(connection: Connection, environment: Environment, prefix: str, *, most: int) -> list[Issuance]:
+    """Issuances whose id begins with `prefix` (lower-case hexadecimal digits, as all ids are)."""
+    rows = connection.execute(
+        select(issuances)
+        .where(
+            issuances.c.environment == environment.value,
+            issuances.c.id >= prefix,
+            issuances.c.id < prefix + "g",  # after every continuation, in every collation
+        )
+        .order_by(issuances.c.id)
+        .limit(most)
+    )
+    return [_issuance(row) for row in rows]
+
+
+def due(connection: Connection, environment: Environment, *, now: datetime, most: int) -> list[tuple[str, Subject]]:
     """Running issuances that somebody should look at now and nobody does, the longest due first."""
     rows = connection.execute(
         select(issuances.c.id, issuances.c.subject_type, issuances.c.subject_value)
@@ -75,19 +91,11 @@ def due(connection: Connection, *, now: datetime, most: int) -> list[tuple[str, 
                 leases.c.expires_at > now,
             ),
         )
-        .where(issuances.c.wake_at <= now, leases.c.token.is_(None))
+        .where(issuances.c.wake_at <= now, leases.c.token.is_(None), issuances.c.environment == environment.value)
         .order_by(issuances.c.wake_at)
         .limit(most)
     )
     return [(row.id, Subject(SubjectType(row.subject_type), row.subject_value)) for row in rows]
-
-
-def next_wake(connection: Connection) -> datetime | None:
-    """When the next issuance is due, if any waits for a moment."""
-    row = connection.execute(
-        select(issuances.c.wake_at).where(issuances.c.wake_at.is_not(None)).order_by(issuances.c.wake_at).limit(1)
-    ).one_or_none()
-    return None if row is None else row.wake_at
 
 
 def page(
@@ -160,6 +168,15 @@ def enrollments_of(connection: Connection, issuance_id: str) -> list[Enrollment]
     rows = connection.execute(select(enrollments).where(enrollments.c.issuance_id == issuance_id))
     order = list(CertificateType)
     return sorted((_enrollment(row) for row in rows), key=lambda enrollment: order.index(enrollment.type))
+
+
+def enrollments_of_many(connection: Connection, issuance_ids: Collection[str]) -> dict[str, list[Enrollment]]:
+    """The enrollments of several issuances by their ids, each in the order of sending."""
+    rows = connection.execute(select(enrollments).where(enrollments.c.issuance_id.in_(issuance_ids)))
+    order, found = list(CertificateType), defaultdict[str, list[Enrollment]](list)
+    for enrollment in sorted((_enrollment(row) for row in rows), key=lambda one: order.index(one.type)):
+        found[enrollment.issuance_id].append(enrollment)
+    return found
 
 
 def requests_since(

@@ -1,0 +1,65 @@
+"""Call an issuance off: nothing more is filed. What has been filed is spent, so it is finished and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from klucznik.domain.issuance import EnrollmentState, Issuance, IssuanceState
+from klucznik.errors import InputError
+from klucznik.services.advance import held, load
+from klucznik.services.installation import Installation
+from klucznik.services.progress import Listener, unheard
+from klucznik.services.road import LEASE_LASTS
+from klucznik.services.see_through import wait_for_lease
+from klucznik.storage import issuances, leases, logins
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What calling it off has come to.
+
+    Attributes:
+        issuance: as it stands now: ended where nothing had been filed, else still running until that is finished.
+        spent: requests that had been spent on it, or may have been.
+        saved: requests that were not filed and now never will be.
+    """
+
+    issuance: Issuance
+    spent: int
+    saved: int
+
+
+async def cancel(installation: Installation, issuance_id: str, *, listener: Listener = unheard) -> Cancelled:
+    """Call a running issuance off.
+
+    Raises:
+        InputError: ``issuance_unknown``, ``issuance_ended``.
+        SubjectBusy: somebody is at it and not done within two minutes.
+    """
+    subject = (await load(installation, issuance_id)).subject
+    lease = await wait_for_lease(installation, subject, listener)
+    async with held(installation, lease):
+        issuance = await load(installation, issuance_id)
+        if issuance.state.ended:
+            raise InputError("issuance_ended", issuance=issuance_id, state=issuance.state.value)
+        return await installation.database.write(lambda connection: _cancel(installation, connection, lease, issuance))
+
+
+def _cancel(installation: Installation, connection: Connection, lease: leases.Lease, issuance: Issuance) -> Cancelled:
+    now = installation.clock.now()
+    leases.confirm(connection, lease, now=now, lasts=LEASE_LASTS)
+    rows = issuances.enrollments_of(connection, issuance.id)
+    unsent = [row for row in rows if row.state is EnrollmentState.KEY_COMMITTED]
+    for row in unsent:
+        issuances.save_enrollment(connection, row, EnrollmentState.UNSENT, now=now)
+    filed = [row for row in rows if row.state is not EnrollmentState.KEY_COMMITTED]
+    called_off = replace(issuance, cancelled_at=now)
+    if not filed:
+        called_off = replace(called_off, state=IssuanceState.CANCELLED, wait=None)
+        logins.forget(connection, issuance.id)
+    saved = len(unsent) if rows else len(issuance.missing)
+    return Cancelled(
+        issuances.save(connection, called_off, now=now), sum(row.state.may_have_spent for row in filed), saved
+    )

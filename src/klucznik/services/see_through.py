@@ -1,0 +1,112 @@
+"""Sees one issuance through for a caller who waits: goes on whenever it may, for as long as a caller can be kept.
+
+Whatever is not done by then goes on later from its row, by the next call, `resume` or a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from klucznik.domain.identifiers import Context, Subject
+from klucznik.domain.issuance import EnrollmentState, Issuance
+from klucznik.errors import KsefUnavailable, SubjectBusy
+from klucznik.services.advance import Walk, held, take_lease
+from klucznik.services.installation import Installation
+from klucznik.services.outcomes import Outcome, WaitingForLimits, outcome_of
+from klucznik.services.progress import Listener, Progress, Stage, unheard
+from klucznik.services.proof import Proof
+from klucznik.services.sign_in import SignedIn, Signer
+from klucznik.storage import issuances, leases
+
+_BUSY_PAUSE_S = 1.0
+# How long a caller is kept waiting: for the subject, and for KSeF.
+_BUSY_PATIENCE = timedelta(minutes=2)
+_PATIENCE = timedelta(minutes=10)
+
+# Under the lease: the issuance to go on with; None: there is nothing to do.
+TakeUp = Callable[[leases.Lease], Awaitable[Issuance | None]]
+
+
+@dataclass
+class Errand:
+    """Whose issuance it is, and who can sign in for it here."""
+
+    installation: Installation
+    subject: Subject
+    context: Context
+    signed_in: SignedIn | None = None
+    signer: Signer | None = None
+    listener: Listener = unheard
+
+    async def see_through(self, take_up: TakeUp) -> Outcome | None:
+        """Go on until it ends, or waits for limits; None where there is nothing to do.
+
+        Raises:
+            KsefUnavailable: KSeF does not answer, or is not done after ten minutes.
+            SubjectBusy: the subject is not free within two minutes.
+        """
+        began = self.installation.clock.now()
+        proofs: tuple[Proof, ...] = ()
+        while True:
+            lease = await wait_for_lease(self.installation, self.subject, self.listener)
+            async with held(self.installation, lease):
+                # Under the lease, look again: whoever held it before us may have gone on with ours.
+                issuance = await take_up(lease)
+                if issuance is None:
+                    return None
+                walk = Walk.of(
+                    self.installation,
+                    issuance,
+                    lease,
+                    signed_in=self.signed_in,
+                    signer=self.signer,
+                    listener=self.listener,
+                )
+                issuance = await walk.go(issuance)
+            proofs += walk.road.proofs
+            if issuance.state.ended:
+                return await outcome_of(self.installation, self.context, issuance, walk.road.refusal, proofs)
+            if walk.road.refusal is not None:
+                return WaitingForLimits(issuance, walk.road.refusal)
+            self.signed_in = walk.login.signed_in
+            await _sit_out(self.installation, issuance, began)
+
+
+async def _sit_out(installation: Installation, issuance: Issuance, began: datetime) -> None:
+    """Wait for what the issuance waits for, unless that is longer than a caller who came at `began` may be kept."""
+    wait = issuance.wait
+    if wait is None or wait.until is None:
+        return
+    if wait.until > max(began, wait.since) + _PATIENCE:
+        raise await _still_waiting(installation, issuance)
+    await installation.clock.sleep(max(0.0, (wait.until - installation.clock.now()).total_seconds()))
+
+
+async def _still_waiting(installation: Installation, issuance: Issuance) -> KsefUnavailable:
+    rows = await installation.database.read(lambda connection: issuances.enrollments_of(connection, issuance.id))
+    for row in rows:
+        if row.state is EnrollmentState.UNKNOWN:
+            return KsefUnavailable("enrollment_undecided", name=row.name)
+        if row.state is EnrollmentState.REQUESTED:
+            return KsefUnavailable("still_processing", reference=row.reference_number)
+    return KsefUnavailable("issuance_waits", issuance=issuance.id)
+
+
+async def wait_for_lease(installation: Installation, subject: Subject, listener: Listener) -> leases.Lease:
+    """The subject's lease. Whoever holds it is waited for: a dead process' lease ends soon, a living one's work too."""
+    clock = installation.clock
+    until = clock.now() + _BUSY_PATIENCE
+    told = False
+    while True:
+        try:
+            return await take_lease(installation, subject)
+        except SubjectBusy as busy:
+            if clock.now() >= until:
+                raise
+            if not told:
+                seconds = (busy.until - clock.now()).total_seconds()
+                listener(Progress(Stage.SUBJECT_BUSY, seconds=seconds))
+                told = True
+        await clock.sleep(_BUSY_PAUSE_S)
