@@ -5,23 +5,27 @@ Moments are ISO 8601 in UTC; words for people stand beside the data, never inste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
 from klucznik.domain.certificates import HeldCertificate
 from klucznik.domain.identifiers import Context, Subject
+from klucznik.domain.issuance import Enrollment, Issuance
 from klucznik.domain.limits import Allowance, Limits
 from klucznik.domain.preflight import Refusal
 from klucznik.domain.remedies import Remedy
 from klucznik.domain.renewal_window import Estimate
 from klucznik.messages.catalogue import Words
 from klucznik.messages.refusal import cause_text, reason_text, remedy_text
+from klucznik.services.cancel import Cancelled
 from klucznik.services.certificates import SubjectCertificates
 from klucznik.services.export import Exported
 from klucznik.services.issue import AlreadyHeld, Issued, WaitingForLimits
 from klucznik.services.limits import SubjectLimits
 from klucznik.services.revoke import Revoked
+from klucznik.services.status import IssuanceStatus
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | bool | None"
 
@@ -57,6 +61,65 @@ def subject_limits(value: SubjectLimits) -> Json:
         "subject": subject(value.subject),
         "context": context(value.context),
         "limits": limits(value.limits),
+    }
+
+
+def ordered(issuance: Issuance) -> Json:
+    """An order that is left to a worker."""
+    return {"outcome": "ordered", "issuance": _issuance(issuance)}
+
+
+def issuances(found: Sequence[IssuanceStatus]) -> Json:
+    """Issuances with their requests, newest first."""
+    return {
+        "outcome": "issuances",
+        "issuances": [
+            {
+                **_issuance(one.issuance),
+                "requests_spent": one.spent,
+                "requests": [_enrollment(row) for row in one.enrollments],
+            }
+            for one in found
+        ],
+    }
+
+
+def cancelled(done: Cancelled) -> Json:
+    return {
+        "outcome": "cancelled",
+        "issuance": _issuance(done.issuance),
+        "requests_spent": done.spent,
+        "requests_saved": done.saved,
+    }
+
+
+def _issuance(value: Issuance) -> dict[str, Json]:
+    wait = None if value.state.ended else value.wait
+    return {
+        "id": value.id,
+        "context": context(value.context),
+        "subject": subject(value.subject),
+        "state": value.state.value,
+        "missing": [kind.value for kind in value.missing],
+        "waits_for": None if wait is None else wait.kind.value,
+        "waits_until": None if wait is None else moment(wait.until),
+        "reason": None if wait is None else wait.reason,
+        "cancelled": value.cancelled_at is not None,
+        "created_at": moment(value.created_at),
+    }
+
+
+def _enrollment(row: Enrollment) -> Json:
+    failure = row.failure
+    return {
+        "type": row.type.value,
+        "name": row.name,
+        "state": row.state.value,
+        "reference": row.reference_number,
+        "serial": row.certificate_serial_number,
+        "failure": None
+        if failure is None
+        else {"code": failure.code, "text": failure.text, "details": failure.details, "reason": failure.reason},
     }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import commands, language
+from klucznik.cli import commands, issuances, language
 from klucznik.cli.demo import demo
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
@@ -20,6 +20,10 @@ from klucznik.messages import Words
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "limits": commands.limits,
     "issue": commands.issue,
+    "status": issuances.status,
+    "resume": issuances.resume,
+    "cancel": issuances.cancel,
+    "worker": issuances.worker,
     "certificates": commands.certificates,
     "revoke": commands.revoke,
     "export": commands.export,

@@ -32,8 +32,10 @@ from klucznik.domain.keytype import KeyType
 from klucznik.errors import InputError
 
 if TYPE_CHECKING:
+    from klucznik.domain.issuance import Issuance
     from klucznik.keys.credential import Credential
     from klucznik.services.installation import Installation
+    from klucznik.services.outcomes import Outcome
 
 # What talks to KSeF or draws is imported by the command that needs it: `klucznik --help` must not wait for it.
 
@@ -53,10 +55,10 @@ def limits(
     from klucznik.cli import pictures
     from klucznik.services.limits import read_limits
 
-    settings, output = _start(ctx, as_json)
+    settings, output = start(ctx, as_json)
     context = _context(nip, output)
-    credential = _credential(settings, cert, key, p12, key_password_env)
-    found = _with_installation(settings, lambda klucznik: read_limits(klucznik, context, credential))
+    credential = credential_of(settings, cert, key, p12, key_password_env)
+    found = with_installation(settings, lambda klucznik: read_limits(klucznik, context, credential))
     output.result(views.subject_limits(found), pictures.limits(found, settings.words))
 
 
@@ -70,22 +72,20 @@ def issue(
     key_type: Annotated[KeyType, typer.Option("--key-type", metavar="ec|rsa", help="help.key_type")] = KeyType.EC,
     another_pair: Annotated[bool, typer.Option("--another-pair", help="help.another_pair")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="help.wait")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="help.detach")] = False,
     as_json: AsJson = False,
 ) -> int:
-    from klucznik import views
-    from klucznik.cli import pictures
     from klucznik.cli.progress import Teller
-    from klucznik.domain.preflight import Refusal
-    from klucznik.services.issue import AlreadyHeld, WaitingForLimits
     from klucznik.services.issue import issue as issue_pair
+    from klucznik.services.issue import order
 
-    settings, output = _start(ctx, as_json)
-    words = settings.words
+    settings, output = start(ctx, as_json)
     context = _context(nip, output)
-    credential = _credential(settings, cert, key, p12, key_password_env)
-    outcome = _with_installation(
+    credential = credential_of(settings, cert, key, p12, key_password_env)
+    carry_out = order if detach else issue_pair
+    outcome = with_installation(
         settings,
-        lambda klucznik: issue_pair(
+        lambda klucznik: carry_out(
             klucznik,
             context,
             credential,
@@ -95,17 +95,7 @@ def issue(
             listener=Teller(output),
         ),
     )
-    if isinstance(outcome, Refusal):
-        output.result(views.refusal(outcome, words), pictures.refusal(outcome, words))
-        return Exit.REFUSED_BY_LIMITS
-    if isinstance(outcome, WaitingForLimits):
-        output.result(views.waiting_for_limits(outcome, words), pictures.waiting_for_limits(outcome, words))
-        return Exit.REFUSED_BY_LIMITS
-    if isinstance(outcome, AlreadyHeld):
-        output.result(views.already_held(outcome), pictures.already_held(outcome, words))
-        return Exit.DONE
-    output.result(views.issued(outcome), pictures.issued(outcome, settings.home, words))
-    return Exit.DONE
+    return show_outcome(outcome, settings, output)
 
 
 def certificates(
@@ -121,17 +111,17 @@ def certificates(
     from klucznik.cli import pictures
     from klucznik.services.certificates import in_ksef, in_vault
 
-    settings, output = _start(ctx, as_json)
+    settings, output = start(ctx, as_json)
     words = settings.words
-    credential = _credential(settings, cert, key, p12, key_password_env)
+    credential = credential_of(settings, cert, key, p12, key_password_env)
     if nip is None:
         if credential is not None:
             raise InputError("nip_needed_to_sign_in")
-        held = _with_installation(settings, in_vault)
+        held = with_installation(settings, in_vault)
         output.result(views.vault(held), pictures.vault(held, words, now=datetime.now(UTC)))
         return
     context = _context(nip, output)
-    found = _with_installation(settings, lambda klucznik: in_ksef(klucznik, context, credential))
+    found = with_installation(settings, lambda klucznik: in_ksef(klucznik, context, credential))
     output.result(views.listed(found), pictures.listed(found, words))
 
 
@@ -152,11 +142,11 @@ def revoke(
     from klucznik.domain.certificates import CertificateRecord, RevocationReason, parse_serial
     from klucznik.services.revoke import revoke as revoke_one
 
-    settings, output = _start(ctx, as_json)
+    settings, output = start(ctx, as_json)
     words = settings.words
     context, serial_number = _context(nip, output), parsed(parse_serial, serial)
     why = parsed(RevocationReason.parse, reason)
-    credential = _credential(settings, cert, key, p12, key_password_env)
+    credential = credential_of(settings, cert, key, p12, key_password_env)
 
     def agreed(record: CertificateRecord) -> bool:
         if yes:
@@ -165,7 +155,7 @@ def revoke(
             output.note(line, sign="!", style="yellow")
         return not as_json and confirmed(words.say("ask.revoke"), words)
 
-    done = _with_installation(
+    done = with_installation(
         settings,
         lambda klucznik: revoke_one(klucznik, context, serial_number, credential, reason=why, confirm=agreed),
     )
@@ -190,7 +180,7 @@ def export(
     from klucznik.services.export import ExportFormat
     from klucznik.services.export import export as take_out
 
-    settings, output = _start(ctx, as_json)
+    settings, output = start(ctx, as_json)
     if (nip is None) == (serial is None):
         raise InputError("export_needs_nip_or_serial")
     if format not in set(ExportFormat):
@@ -200,7 +190,7 @@ def export(
     given = password_from(password_env)
     password = _new_password(settings) if given is None else given
     check_password(password)
-    files = _with_installation(
+    files = with_installation(
         settings,
         lambda klucznik: take_out(
             klucznik,
@@ -227,7 +217,7 @@ def import_(
     from klucznik.keys.import_ import load_ksef_certificate
     from klucznik.services.import_ import bring_in
 
-    settings, output = _start(ctx, as_json)
+    settings, output = start(ctx, as_json)
     brought = with_password(
         lambda password: load_ksef_certificate(
             cert=cert, key=key, p12=p12, password=password, environment=settings.environment, now=datetime.now(UTC)
@@ -235,7 +225,7 @@ def import_(
         password_from(key_password_env),
         ask=settings.words.say("ask.key_password"),
     )
-    held = _with_installation(settings, lambda klucznik: bring_in(klucznik, brought))
+    held = with_installation(settings, lambda klucznik: bring_in(klucznik, brought))
     output.result(views.imported(held), pictures.imported(held, settings.words))
 
 
@@ -250,7 +240,7 @@ def make_test_credential(
     from klucznik.cli import pictures
     from klucznik.keys.test_credential import write_test_credential
 
-    settings, output = _start(ctx, as_json)
+    settings, output = start(ctx, as_json)
     if not settings.environment.accepts_self_signed:
         raise InputError("test_credential_refused", environment=settings.environment.value)
     if (nip is None) == (pesel is None):
@@ -269,14 +259,38 @@ def make_test_credential(
 def version(ctx: typer.Context, as_json: AsJson = False) -> None:
     from importlib.metadata import version as installed_version
 
-    _, output = _start(ctx, as_json)
+    _, output = start(ctx, as_json)
     number = installed_version("klucznik")
     output.result({"outcome": "version", "version": number}, f"klucznik {number}")
 
 
-def _start(ctx: typer.Context, as_json: bool) -> tuple[Settings, Output]:
+def start(ctx: typer.Context, as_json: bool) -> tuple[Settings, Output]:
     settings: Settings = ctx.obj
     return settings, Output(settings.words, as_json=as_json)
+
+
+def show_outcome(outcome: Outcome | Issuance, settings: Settings, output: Output) -> int:
+    """How an issuance came out, or that it was ordered; the exit code."""
+    from klucznik import views
+    from klucznik.cli import issuance_pictures, pictures
+    from klucznik.domain.issuance import Issuance
+    from klucznik.domain.preflight import Refusal
+    from klucznik.services.outcomes import AlreadyHeld, WaitingForLimits
+
+    words = settings.words
+    if isinstance(outcome, Refusal):
+        output.result(views.refusal(outcome, words), pictures.refusal(outcome, words))
+        return Exit.REFUSED_BY_LIMITS
+    if isinstance(outcome, WaitingForLimits):
+        output.result(views.waiting_for_limits(outcome, words), pictures.waiting_for_limits(outcome, words))
+        return Exit.REFUSED_BY_LIMITS
+    if isinstance(outcome, AlreadyHeld):
+        output.result(views.already_held(outcome), pictures.already_held(outcome, words))
+    elif isinstance(outcome, Issuance):
+        output.result(views.ordered(outcome), issuance_pictures.ordered(outcome, words))
+    else:
+        output.result(views.issued(outcome), pictures.issued(outcome, settings.home, words))
+    return Exit.DONE
 
 
 def _context(nip: str, output: Output) -> Context:
@@ -287,7 +301,7 @@ def _context(nip: str, output: Output) -> Context:
     return context
 
 
-def _credential(
+def credential_of(
     settings: Settings, cert: Path | None, key: Path | None, p12: Path | None, password_env: str | None
 ) -> Credential | None:
     """What to sign in with, judged before the home is opened: a file that cannot be used leaves nothing behind."""
@@ -315,7 +329,7 @@ def _new_password(settings: Settings) -> bytes:
     return asked.encode()
 
 
-def _with_installation(settings: Settings, work: Callable[[Installation], Awaitable[T]]) -> T:
+def with_installation(settings: Settings, work: Callable[[Installation], Awaitable[T]]) -> T:
     from klucznik.services.installation import Installation
 
     async def opened() -> T:

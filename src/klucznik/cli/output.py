@@ -19,6 +19,8 @@ from klucznik.messages import Words
 from klucznik.messages.errors import ErrorText, error_text
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from klucznik.views import Json
 
 
@@ -42,6 +44,12 @@ class Output:
         """A part of the outcome that is shown before the rest is known; nothing with ``--json``."""
         if not self.as_json:
             self._out.print(shown)
+
+    def live(self) -> Live:
+        """A picture that is drawn over and over until it is left; it stays on the screen then."""
+        from rich.live import Live
+
+        return Live(console=self._out, auto_refresh=False, transient=False)
 
     def note(self, text: str, *, sign: str = "·", style: str = "dim") -> None:
         """One line of progress or a hint."""

@@ -2,7 +2,21 @@
 
 from tests.klucznik.cli.scenes import NIP, Scene
 
-COMMANDS = ("limits", "issue", "certificates", "revoke", "export", "import", "test-credential", "demo", "version")
+COMMANDS = (
+    "limits",
+    "issue",
+    "status",
+    "resume",
+    "cancel",
+    "worker",
+    "certificates",
+    "revoke",
+    "export",
+    "import",
+    "test-credential",
+    "demo",
+    "version",
+)
 
 
 def at(scene: Scene) -> tuple[str, ...]:

@@ -1,0 +1,89 @@
+"""Pictures of issuances for a terminal: what each is at, what it waits for, what has been spent. No decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from klucznik.domain.issuance import Issuance, IssuanceState
+from klucznik.messages import Words
+from klucznik.messages.refusal import subject_text
+from klucznik.services.cancel import Cancelled
+from klucznik.services.status import IssuanceStatus
+
+if TYPE_CHECKING:
+    from klucznik.services.installation import Installation
+
+Look: TypeAlias = "Callable[[Installation], Awaitable[list[IssuanceStatus]]]"
+
+_STYLES = {
+    IssuanceState.DONE: "green",
+    IssuanceState.REFUSED: "yellow",
+    IssuanceState.REJECTED: "red",
+    IssuanceState.CANCELLED: "dim",
+}
+# As much of an id as a person types.
+SHORT_ID = 8
+
+
+def issuances(found: Sequence[IssuanceStatus], words: Words, *, whole: bool) -> RenderableType:
+    """One line each; `whole`: with the requests of each."""
+    if not found:
+        return Text(words.say("status.none"))
+    if whole:
+        return Group(*(_whole(one, words) for one in found))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for key in ("id", "company", "subject", "state", "spent"):
+        table.add_column(words.say(f"status.column.{key}"), no_wrap=key == "id")
+    for one in found:
+        issuance = one.issuance
+        table.add_row(
+            issuance.id[:SHORT_ID],
+            issuance.context.value,
+            subject_text(issuance.subject, words),
+            Text(state_text(issuance, words), style=_STYLES.get(issuance.state, "")),
+            str(one.spent),
+        )
+    return table
+
+
+def _whole(one: IssuanceStatus, words: Words) -> RenderableType:
+    issuance = one.issuance
+    lines: list[RenderableType] = [
+        Text(subject_text(issuance.subject, words)),
+        Text(state_text(issuance, words), style=_STYLES.get(issuance.state, "")),
+        Text(words.count("status.spent", one.spent)),
+    ]
+    for row in one.enrollments:
+        said = words.say(f"enrollment_state.{row.state.value}")
+        lines.append(Text.assemble((words.say(f"type.{row.type.value}"), "bold"), ": ", said))
+        facts = [fact for fact in (row.name, row.reference_number, row.certificate_serial_number) if fact]
+        lines.append(Padding(Text(" · ".join(facts), style="dim"), (0, 0, 0, 2)))
+        if row.failure is not None and row.failure.text:
+            lines.append(Padding(Text(f"{row.failure.code or ''} {row.failure.text}".strip()), (0, 0, 0, 2)))
+    title = words.say("status.title", id=issuance.id, nip=issuance.context.value)
+    return Panel(Group(*lines), title=title, border_style="cyan", padding=(0, 2))
+
+
+def state_text(issuance: Issuance, words: Words) -> str:
+    """What an issuance is at, or what it waits for and until when."""
+    wait = issuance.wait
+    if wait is None or issuance.state.ended:
+        return words.say(f"issuance_state.{issuance.state.value}")
+    return words.say(f"wait.{wait.kind.value}", until=wait.until)
+
+
+def cancelled(done: Cancelled, words: Words) -> RenderableType:
+    key = "cancelled.at_once" if done.issuance.state.ended else "cancelled.later"
+    lines = [words.say(key), words.count("cancelled.spent", done.spent), words.count("cancelled.saved", done.saved)]
+    return Text("\n".join(lines))
+
+
+def ordered(issuance: Issuance, words: Words) -> RenderableType:
+    return Text(words.say("ordered", issuance=issuance.id[:SHORT_ID], nip=issuance.context.value))

@@ -1,0 +1,138 @@
+"""The commands about issuances that outlive a run: see them, take them on again, call them off, and carry them out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from klucznik.cli.commands import credential_of, show_outcome, start, with_installation
+from klucznik.cli.options import P12, AsJson, Cert, Key, PasswordEnv
+from klucznik.cli.output import Output
+from klucznik.cli.state import Settings
+from klucznik.clock import by_the_machine
+
+if TYPE_CHECKING:
+    from klucznik.cli import issuance_pictures
+    from klucznik.services.engine import Engine
+    from klucznik.services.installation import Installation
+    from klucznik.services.status import IssuanceStatus
+
+_WATCH_EVERY_S = 1.0
+
+MaybeIssuance = Annotated[str | None, typer.Argument(metavar="[ISSUANCE]", help="help.issuance", show_default=False)]
+OneIssuance = Annotated[str, typer.Argument(metavar="ISSUANCE", help="help.issuance")]
+
+
+def status(
+    ctx: typer.Context,
+    issuance: MaybeIssuance = None,
+    running: Annotated[bool, typer.Option("--running", help="help.running")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="help.watch")] = False,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik import views
+    from klucznik.cli import issuance_pictures
+    from klucznik.services.status import all_issuances, one_issuance
+
+    settings, output = start(ctx, as_json)
+
+    async def look(klucznik: Installation) -> list[IssuanceStatus]:
+        if issuance is None:
+            return await all_issuances(klucznik, running_only=running)
+        return [await one_issuance(klucznik, issuance)]
+
+    if watch and not as_json:
+        with_installation(settings, lambda klucznik: _watch(klucznik, look, settings, output))
+        return
+    found = with_installation(settings, look)
+    output.result(
+        views.issuances(found), issuance_pictures.issuances(found, settings.words, whole=issuance is not None)
+    )
+
+
+async def _watch(klucznik: Installation, look: issuance_pictures.Look, settings: Settings, output: Output) -> None:
+    """Draw anew each second until everything shown has ended, or Ctrl-C."""
+    from klucznik.cli import issuance_pictures
+
+    found = await look(klucznik)
+    with output.live() as screen:
+        while True:
+            screen.update(issuance_pictures.issuances(found, settings.words, whole=True), refresh=True)
+            if all(one.issuance.state.ended for one in found):
+                return
+            await by_the_machine(_WATCH_EVERY_S)
+            found = await look(klucznik)
+
+
+def resume(
+    ctx: typer.Context,
+    issuance: OneIssuance,
+    cert: Cert = None,
+    key: Key = None,
+    p12: P12 = None,
+    key_password_env: PasswordEnv = None,
+    as_json: AsJson = False,
+) -> int:
+    from klucznik.cli.progress import Teller
+    from klucznik.services.outcomes import Outcome
+    from klucznik.services.resume import resume as take_on
+    from klucznik.services.status import one_issuance
+
+    settings, output = start(ctx, as_json)
+    credential = credential_of(settings, cert, key, p12, key_password_env)
+
+    async def go_on(klucznik: Installation) -> Outcome:
+        found = await one_issuance(klucznik, issuance)
+        return await take_on(klucznik, found.issuance.id, credential, listener=Teller(output))
+
+    return show_outcome(with_installation(settings, go_on), settings, output)
+
+
+def cancel(ctx: typer.Context, issuance: OneIssuance, as_json: AsJson = False) -> None:
+    from klucznik import views
+    from klucznik.cli import issuance_pictures
+    from klucznik.cli.progress import Teller
+    from klucznik.services.cancel import Cancelled
+    from klucznik.services.cancel import cancel as call_off
+    from klucznik.services.status import one_issuance
+
+    settings, output = start(ctx, as_json)
+
+    async def end(klucznik: Installation) -> Cancelled:
+        found = await one_issuance(klucznik, issuance)
+        return await call_off(klucznik, found.issuance.id, listener=Teller(output))
+
+    done = with_installation(settings, end)
+    output.result(views.cancelled(done), issuance_pictures.cancelled(done, settings.words))
+
+
+def worker(
+    ctx: typer.Context,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, max=256, metavar="N", help="help.at_once")] = 16,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="help.until_idle")] = False,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik.cli.progress import Teller
+    from klucznik.services.engine import Engine
+
+    settings, output = start(ctx, as_json)
+
+    async def work(klucznik: Installation) -> None:
+        engine = Engine(klucznik, at_once=at_once, listener=Teller(output))
+        _stop_on_signals(engine)
+        output.note(settings.words.say("worker.started", at_once=at_once))
+        await (engine.run_until_idle() if until_idle else engine.run())
+
+    with_installation(settings, work)
+    output.result({"outcome": "worker_stopped"}, settings.words.say("worker.stopped"))
+
+
+def _stop_on_signals(engine: Engine) -> None:
+    """SIGTERM and Ctrl-C: the present step of each issuance is finished, the rest is left to whoever comes next."""
+    import signal
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, engine.stop)
