@@ -1,7 +1,5 @@
 """Issuances wait in their rows, and keep the login they go on with."""
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -22,10 +20,11 @@ def upgrade() -> None:
     op.add_column("issuances", sa.Column("limits_until", UtcDateTime(timezone=True), nullable=True))
     op.add_column("issuances", sa.Column("cancelled_at", UtcDateTime(timezone=True), nullable=True))
     op.create_index(op.f("ix_issuances_wake_at"), "issuances", ["wake_at"], unique=False)
-    # Whatever was interrupted before is looked at soon.
-    issuances = sa.table("issuances", sa.column("wake_at", UtcDateTime(timezone=True)), sa.column("state", sa.String))
+    # Whatever was interrupted before is due at once.
+    names = ("wake_at", "updated_at", "state")
+    issuances = sa.table("issuances", *(sa.column(name) for name in names))
     running = issuances.c.state.in_(("planned", "underway"))
-    op.execute(issuances.update().where(running).values(wake_at=datetime.now(UTC)))
+    op.execute(issuances.update().where(running).values(wake_at=issuances.c.updated_at))
     op.create_table(
         "logins",
         sa.Column("issuance_id", sa.String(length=32), nullable=False),
