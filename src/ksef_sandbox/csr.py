@@ -64,7 +64,7 @@ def check(text: str, holder: Holder) -> CheckedCsr:
     raw = _read(data)
     try:
         csr = x509.load_der_x509_csr(data)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise BadRequest(25004) from error
     signature_valid = _signature_state(csr, raw)
     if signature_valid is False:

@@ -35,6 +35,7 @@ EXCLUSIVE_C14N: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 NEGATIVE: Final = "Podpis zweryfikowany negatywnie."
 MIN_RSA_BITS: Final = 2048
 MIN_CURVE_BITS: Final = 256
+_MAX_PREFIXES: Final = 50  # each is looked for at each element
 
 
 class Refused(Exception):
@@ -256,6 +257,8 @@ def _c14n(node: etree._Element) -> C14n:
         if child.tag != f"{{{EXCLUSIVE_C14N}}}InclusiveNamespaces" or not method.exclusive:
             raise Refused("Niedozwolony parametr transformacji.")
         prefixes += tuple((_attribute(child, "PrefixList") or "").split())
+    if len(prefixes) > _MAX_PREFIXES:
+        raise Refused("Zbyt długa lista prefiksów InclusiveNamespaces.")
     return C14n(method.exclusive, method.with_comments, prefixes)
 
 

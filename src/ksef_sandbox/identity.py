@@ -75,9 +75,9 @@ class Holder:
 
 # Found anywhere in the attribute, as the official rules are applied: a real seal carries
 # "VATPL-6381853612 NTRPL-0001040934 BR:PL-525516467" (facts.md §2.3).
-_PERSON_PESEL: Final = re.compile(r"(PNOPL|PESEL).*?(?P<identifier>\d{11})", re.ASCII)
-_PERSON_NIP: Final = re.compile(r"(TINPL|NIP).*?(?P<identifier>\d{10})", re.ASCII)
-_SEAL_NIP: Final = re.compile(r"(VATPL).*?(?P<identifier>\d{10})", re.ASCII)
+_PERSON_PESEL: Final = (re.compile("PNOPL|PESEL"), re.compile(r"\d{11}", re.ASCII))
+_PERSON_NIP: Final = (re.compile("TINPL|NIP"), re.compile(r"\d{10}", re.ASCII))
+_SEAL_NIP: Final = (re.compile("VATPL"), re.compile(r"\d{10}", re.ASCII))
 _PEPPOL_ID: Final = re.compile(r"P[A-Z]{2}[0-9]{6}", re.ASCII)
 
 _UNIQUE_IDENTIFIER: Final = x509.ObjectIdentifier("2.5.4.45")
@@ -123,18 +123,29 @@ def read_holder(certificate: x509.Certificate) -> Holder:
 
 
 def _person_identity(serial_number: str) -> Identity | None:
-    if found := _PERSON_PESEL.search(serial_number):
-        return Identity(IdentityType.PESEL, found["identifier"])
-    if found := _PERSON_NIP.search(serial_number):
-        return Identity(IdentityType.NIP, found["identifier"])
+    if found := _identifier(_PERSON_PESEL, serial_number):
+        return Identity(IdentityType.PESEL, found)
+    if found := _identifier(_PERSON_NIP, serial_number):
+        return Identity(IdentityType.NIP, found)
+    return None
+
+
+def _identifier(rule: tuple[re.Pattern[str], re.Pattern[str]], text: str) -> str | None:
+    """What the official `prefix.*?(?<identifier>digits)` finds, but in linear time: an attribute may be long."""
+    prefix, digits = rule
+    for line in text.split("\n"):
+        start = prefix.search(line)
+        found = digits.search(line, start.end()) if start else None
+        if found:
+            return found[0]
     return None
 
 
 def _seal_identity(organization_identifier: str, common_name: str) -> tuple[HolderKind, Identity | None]:
     if organization_identifier == common_name and _PEPPOL_ID.fullmatch(common_name):
         return "peppol", Identity(IdentityType.PEPPOL_ID, common_name)
-    if found := _SEAL_NIP.search(organization_identifier):
-        return "seal", Identity(IdentityType.NIP, found["identifier"])
+    if found := _identifier(_SEAL_NIP, organization_identifier):
+        return "seal", Identity(IdentityType.NIP, found)
     return "seal", None
 
 

@@ -199,6 +199,8 @@ def _signing_certificate(
         if key_info_reference is None:
             signature.faults.append("Brak xades:SigningCertificate i niepodpisany ds:KeyInfo.")
         return certificates[0]
+    if sum(len(signing_certificate) for signing_certificate in lists) > _MAX_CERTIFICATES:
+        raise Refused("xades:SigningCertificate wymienia zbyt wiele certyfikatów.")
     for certificate in certificates:
         if all(_names(signing_certificate, certificate) for signing_certificate in lists):
             return certificate
@@ -211,7 +213,7 @@ def _certificates(key_info: etree._Element) -> list[x509.Certificate]:
         raise Refused("ds:KeyInfo nie zawiera certyfikatu albo zawiera ich zbyt wiele.")
     try:
         return [x509.load_der_x509_certificate(dsig.octets(node)) for node in nodes]
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise BadRequest(21115, "Nieczytelny certyfikat.") from error
 
 

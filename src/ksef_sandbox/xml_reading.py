@@ -10,10 +10,12 @@ from lxml import etree
 from ksef_sandbox.errors import BadRequest
 
 MAX_BODY_BYTES: Final = 1_000_000
-# Canonicalisation walks all namespaces in scope for each element: a flood of them would cost quadratic time.
-_MAX_NAMESPACE_DECLARATIONS: Final = 1_000
+# Canonicalisation compares the namespaces in scope with each other for each element, and the attributes of an element
+# with each other: without these bounds a document of allowed size would cost minutes. An honest one has a tenth.
+MAX_NODES: Final = 2_000  # elements and attributes
+MAX_NAMESPACE_DECLARATIONS: Final = 100
 _BYTE_ORDER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-_DECLARED_ENCODING: Final = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._\-]+)["']""")
+_DECLARED_ENCODING: Final = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._\-]+)["']""")
 _XML_ATTRIBUTE: Final = "{http://www.w3.org/XML/1998/namespace}"
 
 
@@ -21,14 +23,14 @@ def read(body: bytes) -> etree._Element:
     """Parse a document of at most MAX_BODY_BYTES and return its root.
 
     Raises BadRequest (facts.md §2.6): 21217 when it is not UTF-8, 21001 when it is not well-formed XML or has a DTD,
-    9101 when it is too large or holds processing instructions.
+    9101 when it is too large, has too many parts or holds processing instructions.
     """
     if len(body) > MAX_BODY_BYTES:
         raise BadRequest(9101, f"Dokument jest większy niż {MAX_BODY_BYTES} bajtów.")
     _check_encoding(body)
     if b"<!DOCTYPE" in body:
         raise BadRequest(21001, "Deklaracja DTD nie jest dozwolona.")
-    if body.count(b"xmlns") > _MAX_NAMESPACE_DECLARATIONS:
+    if body.count(b"xmlns") > MAX_NAMESPACE_DECLARATIONS:
         raise BadRequest(9101, "Zbyt wiele deklaracji przestrzeni nazw.")
     try:
         root = etree.fromstring(body, _parser())
@@ -36,6 +38,7 @@ def read(body: bytes) -> etree._Element:
         raise BadRequest(21001, str(error.msg)) from error
     if root.xpath("boolean(//processing-instruction())"):
         raise BadRequest(9101, "Instrukcje przetwarzania nie są dozwolone.")
+    _check_size(root)
     return root
 
 
@@ -116,6 +119,15 @@ def _check_encoding(body: bytes) -> None:
         body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest(21217) from error
+
+
+def _check_size(root: etree._Element) -> None:
+    """Count elements and attributes, no further than the bound."""
+    nodes = 0
+    for node in root.iter(etree.Element):
+        nodes += 1 + len(node.attrib)
+        if nodes > MAX_NODES:
+            raise BadRequest(9101, f"Dokument ma więcej niż {MAX_NODES} elementów i atrybutów.")
 
 
 def _names(node: etree._Element) -> list[str]:

@@ -153,6 +153,14 @@ def two_lists(signature: etree._Element) -> None:
     find(signature, "xades:SigningCertificate").addnext(find(other, "xades:SigningCertificateV2"))
 
 
+def many_certs(signature: etree._Element) -> None:
+    """The right xades:Cert behind a hundred others: each would have to be compared with each certificate."""
+    right = find(signature, "xades:Cert")
+    other = find(tree(sign(REQUEST, ATTACKER)), "xades:Cert")
+    for _ in range(100):
+        right.addprevious(tree(etree.tostring(other, with_tail=False)))
+
+
 def other_serial(signature: etree._Element) -> None:
     find(signature, "ds:X509SerialNumber").text = "1"
 

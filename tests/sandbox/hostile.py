@@ -184,16 +184,24 @@ def with_namespaces(count: int) -> bytes:
     return replaced(b"<Challenge>", f"<Challenge {declarations}>".encode())
 
 
+def flooded(piece: str, count: int, start: str = "<x>", end: str = "</x>") -> bytes:
+    """So many copies of a piece, each with its number for `{n}`, in front of the context's value."""
+    flood = start + "".join(piece.replace("{n}", str(number)) for number in range(count)) + end
+    return replaced(b"<Nip>", flood.encode() + b"<Nip>")
+
+
 def signature_moved_into(place: str) -> bytes:
     return cut(lambda root: find(root, place).append(find(root, "ds:Signature")))
 
 
-def truncated_certificate() -> bytes:
-    def change(root: etree._Element) -> None:
-        node = find(root, "ds:X509Certificate")
-        node.text = base64.b64encode(base64.b64decode(node.text or "")[:-40]).decode()
+def changed_certificate(change: Callable[[bytes], bytes]) -> bytes:
+    """The certificate in KeyInfo, changed byte by byte."""
 
-    return cut(change)
+    def apply(root: etree._Element) -> None:
+        node = find(root, "ds:X509Certificate")
+        node.text = base64.b64encode(change(base64.b64decode(node.text or ""))).decode()
+
+    return cut(apply)
 
 
 def countersigned() -> bytes:

@@ -233,6 +233,8 @@ def test_every_truncation_and_every_flipped_byte_gives_a_code_and_never_an_error
         bent = bytearray(data)
         bent[place] ^= 0xFF
         assert code(bytes(bent)) in {25003, 25004, 25010, 25011}
+    for version in range(1, 256):
+        assert code(data.replace(b"\x02\x01\x00", bytes([2, 1, version]), 1)) == 25004
 
 
 @pytest.mark.parametrize("text", ["%%%", "ąę", "AAA", "-----BEGIN CERTIFICATE REQUEST-----"])

@@ -24,6 +24,7 @@ from ksef_sandbox.auth_request import AuthTokenRequest, parse
 from ksef_sandbox.dsig import Refused, read_signed_info
 from ksef_sandbox.errors import BadRequest
 from ksef_sandbox.xades import BAD_PROFILE, verify
+from ksef_sandbox.xml_reading import MAX_NAMESPACE_DECLARATIONS, MAX_NODES
 
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
@@ -47,10 +48,17 @@ NO_DOCUMENT: dict[str, tuple[int, Callable[[], bytes]]] = {
     "UTF-16 without a mark": (21217, lambda: sign(REQUEST, VICTIM).split(b"?>", 1)[1].decode().encode("utf-16-le")),
     "UTF-7": (21217, lambda: replaced(b"encoding='utf-8'", b"encoding='UTF-7'")),
     "ISO-8859-2": (21217, lambda: replaced(b"encoding='utf-8'", b"encoding='ISO-8859-2'")),
+    "ISO-8859-2, named far away": (21217, lambda: replaced(b" encoding='utf-8'", b" " * 500 + b"encoding='latin2'")),
+    "UTF-32": (21217, lambda: sign(REQUEST, VICTIM).split(b"?>", 1)[1].decode().encode("utf-32")),
     "broken UTF-8": (21217, lambda: replaced(b"<Nip>", b"<Nip>\xff")),
     "overlong UTF-8": (21217, lambda: replaced(b"<Nip>", b"<Nip>\xc0\xbc")),
     "oversized": (9101, lambda: replaced(b"<Nip>", b"<!--" + b"x" * 1_000_000 + b"--><Nip>")),
+    "four megabytes": (9101, lambda: replaced(b"<Nip>", b"<!--" + b"x" * 4_000_000 + b"--><Nip>")),
     "a flood of namespaces": (9101, lambda: hostile.with_namespaces(2_000)),
+    "a flood of elements": (9101, lambda: hostile.flooded("<a/>", 200_000)),
+    "a flood of attributes": (9101, lambda: hostile.flooded('a{n}="" ', 70_000, "<x ", "/>")),
+    "a flood of Ids": (9101, lambda: hostile.flooded('<a Id="{n}"/>', 50_000)),
+    "a flood of entities": (21001, lambda: hostile.with_dtd("", "&amp;" * 150_000)),
     "a processing instruction inside": (9101, lambda: replaced(b"<Nip>", b"<Nip><?php echo 1 ?>")),
     "a processing instruction before": (9101, lambda: replaced(b"?>", b"?><?xml-stylesheet href='x'?>")),
     "a processing instruction after": (9101, lambda: sign(REQUEST, VICTIM) + b"<?evil?>"),
@@ -128,12 +136,14 @@ CHANGED: dict[str, tuple[int, Callable[[], bytes]]] = {
     "no KeyInfo": (9105, lambda: cut(drop("ds:KeyInfo"))),
     "KeyInfo without certificate": (9105, lambda: cut(drop("ds:X509Certificate"))),
     "garbage for a certificate": (21115, lambda: hostile.with_text("ds:X509Certificate", "AAAA")),
-    "a truncated certificate": (21115, hostile.truncated_certificate),
+    "a truncated certificate": (21115, lambda: hostile.changed_certificate(lambda der: der[:-40])),
+    "a certificate of version 4": (21115, lambda: hostile.changed_certificate(lambda der: der[:12] + b"\3" + der[13:])),
     "an RSA signature, another context": (9105, lambda: replaced(b"5265877635", b"1111111111", RSA_SIGNED)),
     "an RSA signature, its value changed": (9105, lambda: hostile.signature_value(hostile.flipped, RSA_SIGNED)),
     "an RSA-PSS signature, its value changed": (9105, lambda: hostile.signature_value(hostile.flipped, PSS_SIGNED)),
     "xml:base above what is signed": (9105, lambda: hostile.with_attribute("AuthTokenRequest", f"{XML}base", HTTP)),
 }
+ALL_PREFIXES = " ".join(f"p{number}" for number in range(1_000))
 BENT_TRANSFORMS: dict[str, tuple[int, Callable[[], bytes]]] = {
     "XPath leaves out text": (9105, bent.without_text),
     "XPath leaves out the context": (
@@ -157,6 +167,10 @@ BENT_TRANSFORMS: dict[str, tuple[int, Callable[[], bytes]]] = {
     "a transform without a name": (9105, lambda: bent.canonicalised_by("")),
     "enveloped with parameters": (9105, lambda: sign(REQUEST, VICTIM, removal=bent.transform(ENVELOPED, "<x/>"))),
     "prefixes for inclusive c14n": (9105, lambda: bent.canonicalised_by(INCLUSIVE_11, INCLUSIVE_PREFIXES)),
+    "a flood of prefixes": (
+        9105,
+        lambda: bent.canonicalised_by(EXCLUSIVE, INCLUSIVE_PREFIXES.replace('"ds"', f'"{ALL_PREFIXES}"')),
+    ),
     "relative namespaces": (9105, lambda: sign(bent.relative_namespace(), VICTIM, document_bytes=lambda _: b"")),
 }
 BENT_REFERENCES: dict[str, tuple[int, Callable[[], bytes]]] = {
@@ -207,6 +221,7 @@ BENT_SIGNERS: dict[str, tuple[int, Callable[[], bytes]]] = {
     "the issuer in slash form": (9105, lambda: sign(REQUEST, VICTIM, issuer_name="/C=PL/O=Firma")),
     "no SigningCertificate": (9105, lambda: sign(REQUEST, VICTIM, signing_certificate="none")),
     "an empty SigningCertificate": (9105, lambda: sign(REQUEST, VICTIM, shape=drop("xades:Cert"))),
+    "a flood of xades:Cert": (9105, lambda: sign(REQUEST, VICTIM, shape=bent.many_certs)),
     "eleven certificates": (9105, lambda: sign(REQUEST, VICTIM, key_info=[VICTIM.certificate] * 11)),
     "plain XMLDSig": (9105, lambda: sign(REQUEST, VICTIM, shape=bent.plain)),
     "an old XAdES namespace": (9105, lambda: sign(REQUEST, VICTIM, shape=bent.old_xades)),
@@ -242,6 +257,30 @@ def test_a_bent_signature_is_refused_for_its_shape_and_not_for_a_digest(name: st
         read(attack())
     assert refused.value.details[0] == BAD_PROFILE
     assert refused.value.details[1], "the answer says which rule was broken"
+
+
+@pytest.mark.parametrize("c14n", [EXCLUSIVE, f"{EXCLUSIVE}WithComments", f"{INCLUSIVE}#WithComments"])
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_a_comment_cuts_no_value_short(c14n: str, at: str) -> None:
+    """Signed with it or slipped in later: the value is all its text, never the half before the comment."""
+    commented = b"<Nip>52658<!-- 1111111111 -->77635</Nip>"
+    if at == "before":
+        body = sign(REQUEST.replace(b"<Nip>5265877635</Nip>", commented), VICTIM, reference_c14n=EXCLUSIVE, c14n=c14n)
+    else:
+        body = replaced(b"<Nip>5265877635</Nip>", commented, sign(REQUEST, VICTIM, c14n=c14n))
+    assert read(body).context.value == "5265877635"
+
+
+def test_a_document_at_the_bounds_is_still_read() -> None:
+    """An honest document is far below them; whoever fills them costs no more than they allow."""
+    unsigned = sign(REQUEST, VICTIM)
+    used = len(list(hostile.tree(unsigned).iter())) + sum(len(node.attrib) for node in hostile.tree(unsigned).iter())
+    assert used < MAX_NODES / 10
+    assert unsigned.count(b"xmlns") < MAX_NAMESPACE_DECLARATIONS / 10
+    for more, code in ((MAX_NODES - used - 1, 9105), (MAX_NODES - used, 9101)):
+        with pytest.raises(BadRequest) as refused:
+            read(hostile.flooded("<a/>", more))
+        assert refused.value.code == code
 
 
 def test_der_instead_of_two_integers_is_explained() -> None:

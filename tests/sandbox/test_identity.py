@@ -1,9 +1,13 @@
 """Subject attributes to identities, by the exact rules of facts.md §2.3."""
 
+import re
+
 import pytest
 from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.sandbox.signing import (
     make_anonymous,
     make_credential,
@@ -37,6 +41,38 @@ def holder_with(base: list[tuple[x509.ObjectIdentifier, str]], oid: x509.ObjectI
     """The holder of a certificate that differs from `base` in one attribute; None leaves it out."""
     kept = [(name, text) for name, text in base if name != oid]
     return read_holder(make_credential(kept if value is None else [*kept, (oid, value)]).certificate)
+
+
+OFFICIAL = {  # the rules as the documentation writes them, by the attribute they are for
+    NameOID.SERIAL_NUMBER: (r"(PNOPL|PESEL).*?(?P<identifier>\d{11})", r"(TINPL|NIP).*?(?P<identifier>\d{10})"),
+    NameOID.ORGANIZATION_IDENTIFIER: (r"(VATPL).*?(?P<identifier>\d{10})",),
+}
+scraps = st.sampled_from(
+    ["PNOPL", "PESEL", "TINPL", "NIP", "VATPL", "-", " ", "1", "5265877635", "80010112345", "\n", "\u0663" * 11]
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from([(PERSON, NameOID.SERIAL_NUMBER), (SEAL, NameOID.ORGANIZATION_IDENTIFIER)]), st.lists(scraps))
+def test_an_identifier_is_what_the_official_expression_finds(
+    kind: tuple[list[tuple[x509.ObjectIdentifier, str]], x509.ObjectIdentifier], parts: list[str]
+) -> None:
+    base, oid = kind
+    text = "x" + "".join(parts)
+    found = next(filter(None, (re.search(rule, text, re.ASCII) for rule in OFFICIAL[oid])), None)
+    kept = [x509.NameAttribute(name, value) for name, value in base if name != oid]
+    subject = x509.Name([*kept, x509.NameAttribute(oid, text, _ASN1Type.UTF8String)])
+    identity = read_holder(make_credential_for(subject).certificate).identity
+    assert (identity.value if identity else None) == (found["identifier"] if found else None)
+
+
+@pytest.mark.parametrize(("base", "oid"), [(PERSON, NameOID.SERIAL_NUMBER), (SEAL, NameOID.ORGANIZATION_IDENTIFIER)])
+def test_a_very_long_attribute_is_read_in_one_pass(
+    base: list[tuple[x509.ObjectIdentifier, str]], oid: x509.ObjectIdentifier
+) -> None:
+    """The official expression would try again from each of the hundred thousand prefixes: hours."""
+    for prefix in ("PESEL", "VATPL", "NIP"):
+        assert holder_with(base, oid, prefix * 100_000).identity is None
 
 
 def test_a_person_is_read_with_every_attribute() -> None:
