@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint bench conformance lock clean help
+.PHONY: demo test lint bench conformance fuzz lock clean help
 .DEFAULT_GOAL := help
 
 # The tests that a second run repeats on PostgreSQL.
@@ -15,6 +15,7 @@ help:
 	@echo "make lint   ruff, mypy and import rules only"
 	@echo "make bench  every figure of the documentation, measured here"
 	@echo "make conformance  the sandbox against the official specification: operation x status"
+	@echo "make fuzz         6,000 requests made from the official specification; what is wrong is printed"
 	@echo "make lock   renew the hashed lock files from pyproject.toml"
 
 $(VENV)/.made:
@@ -56,6 +57,9 @@ bench: $(VENV)/.dev
 
 conformance: $(VENV)/.dev
 	@$(BIN)/python -m tests.sandbox.conformance
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.sandbox.fuzz
 
 lock: $(VENV)/.dev
 	$(BIN)/python scripts/lock.py

@@ -128,6 +128,10 @@ class Town:
         self.http.post("/auth/token/redeem", headers=begun.bearer)
         return begun.bearer
 
+    def refreshing(self) -> dict[str, str]:
+        """The header of a refresh token."""
+        return {"Authorization": f"Bearer {self.another_session().refresh}"}
+
     def ended(self) -> dict[str, str]:
         """The header of a refresh token whose session is over."""
         session = self.another_session()
@@ -322,7 +326,7 @@ GOOD: Final[tuple[Callable[[Town], Request], ...]] = (
     lambda town: Request("POST", "/auth/ksef-token", None, body=town.token_sign_in()),
     _sign_in_status,
     _redemption,
-    _fixed("POST", "/auth/token/refresh", "refresh"),
+    lambda town: Request("POST", "/auth/token/refresh", bearer=town.refreshing()),
     _fixed("GET", "/auth/sessions"),
     _fixed("DELETE", "/auth/sessions/current", "clerk"),
     _by_reference("DELETE", "/auth/sessions/{referenceNumber}", lambda town: town.another_session().reference),
