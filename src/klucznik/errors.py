@@ -10,6 +10,7 @@ The tree::
     │   │   └── SignInRefused      the sign-in was refused
     │   └── KsefUnavailable        no usable answer (time-out, reset, 5xx, garbage)
     │       ├── RateLimited        429: come back after `retry_after`
+    │       ├── Paced              we keep KSeF's limits on calls: come back at `until`; nothing was sent
     │       └── AnswerLost         the request may or may not have been applied
     ├── SignatureNeeded            the login is over and only the user can sign a new one
     ├── VerificationFailed         what KSeF gave is not what was asked for
@@ -107,13 +108,27 @@ class RateLimited(KsefUnavailable):
 
     Attributes:
         retry_after: seconds to wait, exactly as KSeF said.
-        until: the moment (UTC) from which the call may be made again.
+        until: the moment (UTC) to come back at: that of `retry_after`, or seconds later where others wait for it too.
     """
 
     def __init__(self, *, retry_after: int, until: datetime, route: str) -> None:
         super().__init__("rate_limited", retry_after=retry_after, route=route)
         self.retry_after = retry_after
         self.until = until
+
+
+class Paced(KsefUnavailable):
+    """One more call now would break KSeF's limits on calls, or a pause that KSeF has asked for. Certainly not sent.
+
+    Attributes:
+        until: the moment (UTC) to come back at; those who wait get different ones.
+        route: path template of the call.
+    """
+
+    def __init__(self, *, until: datetime, route: str) -> None:
+        super().__init__("paced", until=until.isoformat(timespec="seconds"), route=route)
+        self.until = until
+        self.route = route
 
 
 class AnswerLost(KsefUnavailable):

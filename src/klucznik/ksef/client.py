@@ -20,6 +20,7 @@ from klucznik.ksef import wire
 from klucznik.ksef.answers import Challenge, OperationStatus, PendingSignIn, TokenPair
 from klucznik.ksef.auth_request import SubjectIdentifierType, auth_token_request
 from klucznik.ksef.calls import Care, call
+from klucznik.ksef.pacing import MemoryPacer, Pacer
 from klucznik.ksef.session import Session
 from klucznik.ksef.transport import Transport
 
@@ -40,6 +41,7 @@ class KsefClient:
         clock: for token lifetimes, pauses and waits.
         transport: replaces the network, for tests.
         timeout_s: seconds for the whole answer of one request.
+        pacer: counts the calls of all that share our address; by default those of this client alone.
     """
 
     def __init__(
@@ -49,10 +51,13 @@ class KsefClient:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_s: float = 30.0,
+        pacer: Pacer | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._clock = clock or SystemClock()
-        self._transport = Transport(endpoint, clock=self._clock, transport=transport, timeout_s=timeout_s)
+        self._transport = Transport(
+            endpoint, clock=self._clock, transport=transport, timeout_s=timeout_s, pacer=pacer or MemoryPacer()
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -37,7 +37,7 @@ from klucznik.ksef.transport import Transport
 RETRIEVE_AT_ONCE = 10  # serial numbers in one request (openapi: maxItems)
 CERTIFICATES_ON_A_PAGE = 50
 SESSIONS_ON_A_PAGE = 100
-MOST_PAGES = 200  # beyond this a listing does not end by itself
+MOST_PAGES = 30  # a listing that needs more does not end by itself; KSeF takes 30 calls of one kind a minute
 
 
 class Session:
@@ -46,13 +46,14 @@ class Session:
     Every call may raise, besides what it names:
         KsefRefused: KSeF said no; nothing was applied.
         RateLimited: 429; nothing was applied.
+        Paced: too many calls in too short a time, here or in another worker; nothing was sent.
         KsefUnavailable: no usable answer.
         SignatureNeeded: the session is over; only a new sign-in helps. Nothing was applied.
     """
 
     def __init__(self, transport: Transport, context: Context, tokens: TokenPair) -> None:
         self.context = context
-        self._calls = SignOn(transport, tokens)
+        self._calls = SignOn(transport, context, tokens)
 
     def __repr__(self) -> str:
         return f"<Session {self.context}>"

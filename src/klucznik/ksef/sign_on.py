@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from klucznik.domain.identifiers import Context
 from klucznik.errors import KsefRefused, SignatureNeeded
 from klucznik.ksef import wire
 from klucznik.ksef.answers import Token, TokenPair
@@ -24,10 +25,11 @@ MARGIN = timedelta(seconds=60)
 
 
 class SignOn:
-    """Sends calls with a valid access token. Its repr shows no token."""
+    """Sends calls with a valid access token for `context`. Its repr shows no token."""
 
-    def __init__(self, transport: Transport, tokens: TokenPair) -> None:
+    def __init__(self, transport: Transport, context: Context, tokens: TokenPair) -> None:
         self._transport = transport
+        self._context = context
         self._access = tokens.access
         self._refresh: Token | None = tokens.refresh
         self._renewal = asyncio.Lock()
@@ -44,11 +46,13 @@ class SignOn:
 
     async def ask(self, request: Call, read: Callable[[Fields], Value]) -> Value:
         """Send ``request`` and read its answer; raises as `Transport.ask`, and `SignatureNeeded`."""
-        return await self._carried(request, lambda token: self._transport.ask(request, read, token=token))
+        return await self._carried(
+            request, lambda token: self._transport.ask(request, read, token=token, context=self._context)
+        )
 
     async def tell(self, request: Call) -> None:
         """Send ``request`` whose answer has nothing to read."""
-        await self._carried(request, lambda token: self._transport.tell(request, token=token))
+        await self._carried(request, lambda token: self._transport.tell(request, token=token, context=self._context))
 
     async def end(self, request: Call) -> None:
         """Send ``request``, which ends the session, and forget the tokens."""
@@ -57,7 +61,7 @@ class SignOn:
             return
         self._refresh = None
         # Either token ends the session (facts.md §2.9), and the refresh token needs no renewal first.
-        await self._transport.tell(request, token=token)
+        await self._transport.tell(request, token=token, context=self._context)
 
     async def _carried(self, request: Call, send: Callable[[Token], Awaitable[Value]]) -> Value:
         token = await self._token()

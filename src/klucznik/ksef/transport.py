@@ -1,4 +1,4 @@
-"""One exchange with KSeF: send, bound, classify, and repeat only what may be repeated.
+"""One exchange with KSeF: wait for its turn, send, bound, classify, and repeat only what may be repeated.
 
 A call that spends something is sent exactly once, whatever happens. What is asked is for `client` and `session`.
 """
@@ -10,17 +10,21 @@ import logging
 import random
 import ssl
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 import httpx
 
 from klucznik.clock import Clock
 from klucznik.domain.environments import Endpoint
+from klucznik.domain.identifiers import Context
+from klucznik.domain.pacing import Counter
 from klucznik.ksef import failures
 from klucznik.ksef.answers import Token
 from klucznik.ksef.calls import Call, Care
 from klucznik.ksef.failures import Failure, Progress
 from klucznik.ksef.fields import Fields, Unreadable, plain
+from klucznik.ksef.pacing import PATIENCE, Pacer, told_to_stop, wait_for_turn
 from klucznik.ksef.refusals import rate_limited, read_complaint, refusal, retry_after
 
 Value = TypeVar("Value")
@@ -41,12 +45,24 @@ class Transport:
 
     Args:
         timeout_s: seconds for the whole answer of one attempt, connecting included.
+        pacer: asked before every attempt.
+        patience: how long a call may wait for its turn.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, clock: Clock, transport: httpx.AsyncBaseTransport | None, timeout_s: float
+        self,
+        endpoint: Endpoint,
+        *,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None,
+        timeout_s: float,
+        pacer: Pacer,
+        patience: timedelta = PATIENCE,
     ) -> None:
         self.clock = clock
+        self._environment = endpoint.environment
+        self._pacer = pacer
+        self._patience = patience
         self._base = endpoint.api
         self.host = httpx.URL(endpoint.api).netloc.decode("ascii")
         self._timeout_s = timeout_s
@@ -74,30 +90,43 @@ class Transport:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def ask(self, call: Call, read: Callable[[Fields], Value], *, token: Token | None = None) -> Value:
-        """Send ``call`` and read its answer with ``read``.
+    async def ask(
+        self,
+        call: Call,
+        read: Callable[[Fields], Value],
+        *,
+        token: Token | None = None,
+        context: Context | None = None,
+    ) -> Value:
+        """Send ``call`` when it is its turn, and read its answer with ``read``.
+
+        Args:
+            context: whom the token acts for; KSeF counts most calls by it.
 
         Raises:
             KsefRefused: KSeF said no; nothing was applied.
             RateLimited: 429; nothing was applied.
+            Paced: its turn is too far off; it was not sent.
             AnswerLost: the call spends something and may have been applied.
             KsefUnavailable: no usable answer; a call that spends was certainly not applied.
         """
         return await self._attempts(
-            call, token, lambda body: body if isinstance(body, Failure) else read(Fields.read(body))
+            call, token, context, lambda body: body if isinstance(body, Failure) else read(Fields.read(body))
         )
 
-    async def tell(self, call: Call, *, token: Token | None = None) -> None:
+    async def tell(self, call: Call, *, token: Token | None = None, context: Context | None = None) -> None:
         """Send ``call``; any 2xx is the answer, whatever its body. Raises as `ask`."""
-        await self._attempts(call, token, lambda _: None)
+        await self._attempts(call, token, context, lambda _: None)
 
-    async def _attempts(self, call: Call, token: Token | None, read: Reader[Value]) -> Value:
+    async def _attempts(self, call: Call, token: Token | None, context: Context | None, read: Reader[Value]) -> Value:
+        counter = Counter.of(self._environment, call.method, call.route, context)
         attempts = ATTEMPTS if call.care is Care.REPEATABLE else 1
         pause = FIRST_PAUSE_S
         while True:
             attempts -= 1
+            await wait_for_turn(self._pacer, counter, self.clock, self._patience)
             # Failures are returned, not raised: an exception of httpx in the chain would carry our headers.
-            outcome = await self._attempt(call, token, read)
+            outcome = await self._attempt(call, token, counter, read)
             if not isinstance(outcome, Failure):
                 return outcome
             if attempts == 0 or not outcome.passing:
@@ -105,7 +134,7 @@ class Transport:
             await self.clock.sleep(pause * random.uniform(0.5, 1.0))
             pause *= 2
 
-    async def _attempt(self, call: Call, token: Token | None, read: Reader[Value]) -> Value | Failure:
+    async def _attempt(self, call: Call, token: Token | None, counter: Counter, read: Reader[Value]) -> Value | Failure:
         response: httpx.Response | None = None
         progress = Progress()
         try:
@@ -120,6 +149,10 @@ class Transport:
             if response is None:
                 return failure
             body = failure
+        if response.status_code == 429:
+            limited = rate_limited(response.headers.get("Retry-After"), route=call.route, clock=self.clock)
+            limited.until = await told_to_stop(self._pacer, counter, self.clock, limited.until)
+            raise limited
         judged = self._judge(call, response, body, token)
         if judged is not None:
             return judged
@@ -150,8 +183,6 @@ class Transport:
         status = response.status_code
         # An answer that repeats our request would put the token into an error message or a log.
         secret = token.value if token is not None else None
-        if status == 429:
-            raise rate_limited(response.headers.get("Retry-After"), route=call.route, clock=self.clock)
         # 408 comes from a gateway that has lost patience, not from KSeF: it says as little as a 504.
         if 400 <= status < 500 and status != 408:
             raise refusal(status, read_complaint(b"" if isinstance(body, Failure) else _without(body, secret)))

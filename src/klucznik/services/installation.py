@@ -19,13 +19,17 @@ from klucznik.keys.vault import Vault
 from klucznik.ksef.client import KsefClient
 from klucznik.storage import private_keys
 from klucznik.storage.database import Database
+from klucznik.storage.paces import SqlitePacer
 from klucznik.storage.races import alone
 
 if TYPE_CHECKING:
     import httpx
     from sqlalchemy import Connection
 
+    from klucznik.storage.paces_postgresql import PostgresqlPacer
+
 DATABASE_FILE = "klucznik.db"
+PACE_FILE = "pace.db"
 MASTER_KEY_FILE = "vault.key"
 # Shorter than the lease under which requests are sent (`services.road`): when a lease has run out, no request of its
 # holder is on its way any more.
@@ -38,6 +42,7 @@ class Installation:
 
     Attributes:
         home: directory (0700) with the database and the vault's master key, unless they are elsewhere.
+        pacer: counts the calls to KSeF, together with all other processes of the installation.
         owner: names this process in leases.
     """
 
@@ -46,6 +51,7 @@ class Installation:
     database: Database
     vault: Vault = field(repr=False)
     ksef: KsefClient
+    pacer: SqlitePacer | PostgresqlPacer
     clock: Clock
     owner: str
 
@@ -88,11 +94,13 @@ class Installation:
         except BaseException:
             database.close()
             raise
-        ksef = KsefClient(where, clock=time, transport=transport, timeout_s=ANSWER_WITHIN_S)
-        return cls(home, where, database, vault, ksef, time, secrets.token_hex(8))
+        pacer = _pacer(home, database_url)
+        ksef = KsefClient(where, clock=time, transport=transport, timeout_s=ANSWER_WITHIN_S, pacer=pacer)
+        return cls(home, where, database, vault, ksef, pacer, time, secrets.token_hex(8))
 
     async def aclose(self) -> None:
         await self.ksef.aclose()
+        await self.pacer.aclose()
         self.database.close()
 
     async def __aenter__(self) -> Self:
@@ -106,6 +114,14 @@ async def _open_database(home: Path, url: str | None) -> Database:
     if url is None:
         return Database(home / DATABASE_FILE)
     return await asyncio.to_thread(Database, url)
+
+
+def _pacer(home: Path, url: str | None) -> SqlitePacer | PostgresqlPacer:
+    if url is None:
+        return SqlitePacer(home / PACE_FILE)
+    from klucznik.storage.paces_postgresql import PostgresqlPacer  # its driver costs those with a file nothing
+
+    return PostgresqlPacer(url)
 
 
 async def _open_vault(home: Path, database: Database, master_key: str | None, clock: Clock) -> Vault:

@@ -26,6 +26,7 @@ from tests.klucznik.keys import builders
 from tests.klucznik.world import QUICK
 
 from klucznik.cli.entry import run
+from klucznik.services.installation import PACE_FILE
 from ksef_sandbox import Sandbox
 
 NIP = "5265877635"
@@ -107,8 +108,9 @@ def isolate(patch: pytest.MonkeyPatch) -> None:
 
 
 def snapshot(directory: Path) -> Snapshot:
-    """Every file and directory below, with rights and content."""
-    return {str(path.relative_to(directory)): _state(path) for path in sorted(directory.rglob("*"))}
+    """Every file and directory below, with rights and content; but calls that were made have been counted."""
+    found = (path for path in sorted(directory.rglob("*")) if path.name != PACE_FILE)
+    return {str(path.relative_to(directory)): _state(path) for path in found}
 
 
 def _state(path: Path) -> tuple[int, bytes]:

@@ -269,7 +269,7 @@ async def test_a_listing_without_an_end_is_given_up() -> None:
         assert caught.value.data["cause"] == "endless_listing"
         with pytest.raises(KsefUnavailable):
             await session.sessions()
-    assert ksef.count(QUERY) == ksef.count(SESSIONS) == 200
+    assert ksef.count(QUERY) == ksef.count(SESSIONS) == 30
 
 
 async def test_sessions_are_followed_by_the_continuation_header() -> None:

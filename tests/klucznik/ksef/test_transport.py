@@ -31,6 +31,7 @@ from klucznik.domain.environments import Endpoint, Environment
 from klucznik.errors import AnswerLost, KsefError, KsefRefused, KsefUnavailable
 from klucznik.ksef.answers import Token, TokenPair
 from klucznik.ksef.failures import Progress, of_exception
+from klucznik.ksef.pacing import MemoryPacer
 from klucznik.ksef.session import Session
 from klucznik.ksef.transport import Transport
 
@@ -332,7 +333,7 @@ async def test_the_pool_tells_whether_a_request_has_left() -> None:
 @asynccontextmanager
 async def session_at(endpoint: Endpoint, timeout_s: float = 5.0) -> AsyncIterator[Session]:
     """A session whose tokens are good and whose calls go to ``endpoint``."""
-    transport = Transport(endpoint, clock=StillClock(), transport=None, timeout_s=timeout_s)
+    transport = Transport(endpoint, clock=StillClock(), transport=None, timeout_s=timeout_s, pacer=MemoryPacer())
     good = Token(ACCESS_TOKEN, NOW + timedelta(minutes=15))
     try:
         yield Session(transport, CONTEXT, TokenPair(good, good))
