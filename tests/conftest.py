@@ -7,6 +7,11 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair: no test fails for being slow.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tests.sandbox.driver import Driver
@@ -63,7 +63,6 @@ rules = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(rules, visits)
 def test_a_rule_matches_exactly_when_every_part_of_it_does(rule: Rule, visit: Visit) -> None:
     method, route = visit.operation
@@ -81,20 +80,17 @@ def test_a_rule_matches_exactly_when_every_part_of_it_does(rule: Rule, visit: Vi
     assert rule.matches(visit) == all(parts)
 
 
-@settings(deadline=None)
 @given(rules, visits)
 def test_a_rule_that_matches_something_is_never_called_pointless(rule: Rule, visit: Visit) -> None:
     if rule.matches(visit) and rule.after_code is None and rule.certificate_type is None:
         check(rule, OPERATIONS)
 
 
-@settings(deadline=None)
 @given(rules)
 def test_a_rule_survives_the_way_through_json(rule: Rule) -> None:
     assert AS_JSON.validate_json(AS_JSON.dump_json(rule)) == rule
 
 
-@settings(deadline=None)
 @given(st.integers(0, 5), st.integers(1, 5), st.integers(1, 20))
 def test_skip_and_times_count_the_calls_of_each_client(skip: int, times: int, calls: int) -> None:
     faults = Faults(Switches(), 1)
@@ -110,7 +106,6 @@ def test_skip_and_times_count_the_calls_of_each_client(skip: int, times: int, ca
     assert struck == {"a": expected, "b": expected}
 
 
-@settings(deadline=None)
 @given(st.permutations(["a"] * 6 + ["b"] * 6 + ["c"] * 6), st.integers())
 def test_the_order_in_which_clients_are_served_decides_nothing(order: list[str], seed: int) -> None:
     def decisions(clients: list[str]) -> dict[str, list[bool]]:

@@ -38,7 +38,7 @@ def judge(body: bytes) -> None:
     assert document.certificate == VICTIM.certificate
 
 
-@settings(max_examples=600, deadline=None, database=None, derandomize=True)
+@settings(max_examples=600, database=None, derandomize=True)
 @given(bodies, st.data())
 def test_changed_bytes_are_refused_or_mean_nothing(body: bytes, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
@@ -51,7 +51,7 @@ def test_changed_bytes_are_refused_or_mean_nothing(body: bytes, data: st.DataObj
     judge(body)
 
 
-@settings(max_examples=600, deadline=None, database=None, derandomize=True)
+@settings(max_examples=600, database=None, derandomize=True)
 @given(bodies, st.data())
 def test_moved_elements_are_refused_or_mean_nothing(body: bytes, data: st.DataObject) -> None:
     root = tree(body)
@@ -79,7 +79,7 @@ DER = VICTIM.certificate.public_bytes(serialization.Encoding.DER)
 octets = st.tuples(st.integers(0, len(DER) - 1), st.integers(0, 255))
 
 
-@settings(max_examples=600, deadline=None, database=None, derandomize=True)
+@settings(max_examples=600, database=None, derandomize=True)
 @given(st.lists(octets, min_size=1, max_size=3))
 def test_a_bent_certificate_signs_in_or_is_refused(changes: list[tuple[int, int]]) -> None:
     """Nobody checks the signature of a self-signed certificate, so its every byte is the client's own."""

@@ -192,7 +192,7 @@ ACTIONS = st.sampled_from(["enroll", "list", "revoke", "refresh", "grant", "chal
 STEPS = st.lists(st.tuples(st.sampled_from(JUMPS), st.sampled_from([1, -1]), ACTIONS), min_size=1, max_size=12)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, window=st.sampled_from(["rolling", "fixed_from_first", "until_30d_after_last", "lifetime"]))
 def test_no_walk_through_time_breaks_anything(steps: list[tuple[int, int, str]], window: str) -> None:
     with Sandbox(seed=1, switches=NO_DELAYS | {"enrollment_window": window, "rate_profile": "prd"}) as ksef:
