@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -27,6 +28,11 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+def stopwatch() -> float:
+    """Seconds by the machine's own counter, whatever clock is injected: for measuring how long something took."""
+    return time.perf_counter()
 
 
 async def by_the_machine(seconds: float) -> None:

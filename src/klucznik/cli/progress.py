@@ -5,6 +5,8 @@ from __future__ import annotations
 from klucznik.cli.output import Output
 from klucznik.services.progress import Progress, Stage
 
+# For logs and counters; a person in front of a terminal is told how it came out.
+_UNTOLD = frozenset({Stage.TAKEN_ON, Stage.WAITING, Stage.REJECTED, Stage.ENDED})
 _WAITS = frozenset({Stage.SIGNING_IN, Stage.WAITING_FOR_KSEF, Stage.VERIFYING, Stage.PACED, Stage.SUBJECT_BUSY})
 
 
@@ -15,6 +17,8 @@ class Teller:
         self._output = output
 
     def __call__(self, progress: Progress) -> None:
+        if progress.stage in _UNTOLD:
+            return
         words = self._output.words
         data: dict[str, object] = {"seconds": round(progress.seconds) if progress.seconds else None}
         if progress.type is not None:

@@ -5,8 +5,10 @@ The route is what messages and counters name: it never holds an identifier.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TypeAlias
 from urllib.parse import quote
 
 
@@ -52,3 +54,25 @@ def call(
     """A call to ``route`` with its ``{placeholders}`` filled from ``values``."""
     path = route.format(**{name: quote(value, safe="") for name, value in values.items()})
     return Call(method, route, care, path, content, content_type, parameters, headers)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One attempt at a call, for whoever counts and measures.
+
+    Attributes:
+        status: HTTP status of the answer; None: none came.
+        seconds: from the first byte of the connection to the last one of the answer, or to the failure.
+    """
+
+    method: str
+    route: str
+    status: int | None
+    seconds: float
+
+
+Watcher: TypeAlias = Callable[[Exchange], None]
+
+
+def unwatched(_: Exchange) -> None:
+    """For clients whose calls nobody counts."""

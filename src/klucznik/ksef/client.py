@@ -19,7 +19,7 @@ from klucznik.errors import KsefRefused, KsefUnavailable, SignInRefused
 from klucznik.ksef import wire
 from klucznik.ksef.answers import Challenge, OperationStatus, PendingSignIn, TokenPair
 from klucznik.ksef.auth_request import SubjectIdentifierType, auth_token_request
-from klucznik.ksef.calls import Care, call
+from klucznik.ksef.calls import Care, Watcher, call, unwatched
 from klucznik.ksef.pacing import MemoryPacer, Pacer
 from klucznik.ksef.session import Session
 from klucznik.ksef.transport import Transport
@@ -42,6 +42,7 @@ class KsefClient:
         transport: replaces the network, for tests.
         timeout_s: seconds for the whole answer of one request.
         pacer: counts the calls of all that share our address; by default those of this client alone.
+        watcher: told of every attempt, when it is over.
     """
 
     def __init__(
@@ -52,11 +53,17 @@ class KsefClient:
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_s: float = 30.0,
         pacer: Pacer | None = None,
+        watcher: Watcher = unwatched,
     ) -> None:
         self.endpoint = endpoint
         self._clock = clock or SystemClock()
         self._transport = Transport(
-            endpoint, clock=self._clock, transport=transport, timeout_s=timeout_s, pacer=pacer or MemoryPacer()
+            endpoint,
+            clock=self._clock,
+            transport=transport,
+            timeout_s=timeout_s,
+            pacer=pacer or MemoryPacer(),
+            watcher=watcher,
         )
 
     async def __aenter__(self) -> Self:

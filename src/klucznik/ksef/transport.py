@@ -15,13 +15,13 @@ from typing import TypeVar
 
 import httpx
 
-from klucznik.clock import Clock
+from klucznik.clock import Clock, stopwatch
 from klucznik.domain.environments import Endpoint
 from klucznik.domain.identifiers import Context
 from klucznik.domain.pacing import Counter
 from klucznik.ksef import failures
 from klucznik.ksef.answers import Token
-from klucznik.ksef.calls import Call, Care
+from klucznik.ksef.calls import Call, Care, Exchange, Watcher, unwatched
 from klucznik.ksef.failures import Failure, Progress
 from klucznik.ksef.fields import Fields, Unreadable, plain
 from klucznik.ksef.pacing import PATIENCE, Pacer, told_to_stop, wait_for_turn
@@ -47,6 +47,7 @@ class Transport:
         timeout_s: seconds for the whole answer of one attempt, connecting included.
         pacer: asked before every attempt.
         patience: how long a call may wait for its turn.
+        watcher: told of every attempt, when it is over.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class Transport:
         timeout_s: float,
         pacer: Pacer,
         patience: timedelta = PATIENCE,
+        watcher: Watcher = unwatched,
     ) -> None:
         self.clock = clock
         self._environment = endpoint.environment
         self._pacer = pacer
         self._patience = patience
+        self._watcher = watcher
         self._base = endpoint.api
         self.host = httpx.URL(endpoint.api).netloc.decode("ascii")
         self._timeout_s = timeout_s
@@ -136,7 +139,7 @@ class Transport:
 
     async def _attempt(self, call: Call, token: Token | None, counter: Counter, read: Reader[Value]) -> Value | Failure:
         response: httpx.Response | None = None
-        progress = Progress()
+        progress, began = Progress(), stopwatch()
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._http.send(self._request(call, token, progress), stream=True)
@@ -147,8 +150,10 @@ class Transport:
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             failure = failures.of_exception(error, progress)
             if response is None:
+                self._watcher(Exchange(call.method, call.route, None, stopwatch() - began))
                 return failure
             body = failure
+        self._watcher(Exchange(call.method, call.route, response.status_code, stopwatch() - began))
         if response.status_code == 429:
             limited = rate_limited(response.headers.get("Retry-After"), route=call.route, clock=self.clock)
             limited.until = await told_to_stop(self._pacer, counter, self.clock, limited.until)

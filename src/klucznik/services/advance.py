@@ -26,7 +26,7 @@ from klucznik.errors import (
 )
 from klucznik.services.installation import Installation
 from klucznik.services.login import Login
-from klucznik.services.progress import Listener, unheard
+from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.road import LEASE_LASTS, Road
 from klucznik.services.sign_in import SignedIn, Signer
 from klucznik.storage import issuances, leases
@@ -86,6 +86,7 @@ class Walk:
 
     async def go(self, issuance: Issuance) -> Issuance:
         """Until it ends or waits. An error is told after the row has been told when to try again."""
+        self.road.listener(Progress(Stage.TAKEN_ON, issuance=issuance, taken_over=self.road.lease.taken_over))
         try:
             issuance = await self._with_every_login(issuance)
         except SubjectBusy:

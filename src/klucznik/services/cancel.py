@@ -10,7 +10,7 @@ from klucznik.domain.issuance import EnrollmentState, Issuance, IssuanceState
 from klucznik.errors import InputError
 from klucznik.services.advance import held, load
 from klucznik.services.installation import Installation
-from klucznik.services.progress import Listener, unheard
+from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import wait_for_lease
 from klucznik.storage import issuances, leases, logins
@@ -44,7 +44,10 @@ async def cancel(installation: Installation, issuance_id: str, *, listener: List
         issuance = await load(installation, issuance_id)
         if issuance.state.ended:
             raise InputError("issuance_ended", issuance=issuance_id, state=issuance.state.value)
-        return await installation.database.write(lambda connection: _cancel(installation, connection, lease, issuance))
+        done = await installation.database.write(lambda connection: _cancel(installation, connection, lease, issuance))
+    if done.issuance.state.ended:
+        listener(Progress(Stage.ENDED, issuance=done.issuance))
+    return done
 
 
 def _cancel(installation: Installation, connection: Connection, lease: leases.Lease, issuance: Issuance) -> Cancelled:

@@ -16,6 +16,7 @@ from klucznik.errors import InputError
 from klucznik.keys.master_key import MasterKey, master_key_file, master_key_from_environment
 from klucznik.keys.safe_files import make_directory
 from klucznik.keys.vault import Vault
+from klucznik.ksef.calls import Watcher, unwatched
 from klucznik.ksef.client import KsefClient
 from klucznik.storage import private_keys
 from klucznik.storage.database import Database
@@ -70,6 +71,7 @@ class Installation:
         master_key: str | None = None,
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        watcher: Watcher = unwatched,
     ) -> Self:
         """Open the installation in `home`, made at first use.
 
@@ -78,6 +80,7 @@ class Installation:
             ksef_url: another address of the API, for a sandbox or a proxy.
             master_key: the vault's master key in base64 (32 bytes). Without it the file ``vault.key`` in `home` is
                 used, and made where there is neither a key nor anything sealed with one.
+            watcher: told of every call to KSeF, when it is over.
 
         Raises:
             InputError: an address or the master key cannot be used.
@@ -95,7 +98,9 @@ class Installation:
             database.close()
             raise
         pacer = _pacer(home, database_url)
-        ksef = KsefClient(where, clock=time, transport=transport, timeout_s=ANSWER_WITHIN_S, pacer=pacer)
+        ksef = KsefClient(
+            where, clock=time, transport=transport, timeout_s=ANSWER_WITHIN_S, pacer=pacer, watcher=watcher
+        )
         return cls(home, where, database, vault, ksef, pacer, time, secrets.token_hex(8))
 
     async def aclose(self) -> None:

@@ -8,10 +8,12 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from klucznik.domain.certificates import CertificateType
+from klucznik.domain.issuance import Failure, Issuance
 from klucznik.domain.limits import Limits
 
 
 class Stage(StrEnum):
+    TAKEN_ON = "taken_on"  # somebody begins to work on an issuance: what follows in the same task is about it
     SIGNING_IN = "signing_in"
     SIGNED_IN = "signed_in"
     SUBJECT_BUSY = "subject_busy"
@@ -26,6 +28,18 @@ class Stage(StrEnum):
     RETRIEVED = "retrieved"
     VERIFYING = "verifying"
     VERIFIED = "verified"
+    REJECTED = "rejected"  # one request; its issuance goes on to its end
+    WAITING = "waiting"  # the wait is in the row, and nobody works on the issuance until it is over
+    ENDED = "ended"
+
+
+class Settled(StrEnum):
+    """What became of a request whose answer was lost."""
+
+    ADOPTED = "adopted"  # it had arrived; its certificate is taken over
+    FOUND_AGAIN = "found_again"  # that it had arrived was known; only its status was gone
+    NEVER_ARRIVED = "never_arrived"
+    GIVEN_UP = "given_up"  # nobody can tell
 
 
 @dataclass(frozen=True)
@@ -34,12 +48,20 @@ class Progress:
 
     Attributes:
         seconds: how long the wait will take, where that is known.
+        issuance: as its row says now; with TAKEN_ON, WAITING and ENDED.
+        taken_over: with TAKEN_ON: whoever worked for the subject before has not given it back (it died or froze).
+        settled: with RECONCILED.
+        failure: with REJECTED.
     """
 
     stage: Stage
     type: CertificateType | None = None
     limits: Limits | None = None
     seconds: float | None = None
+    issuance: Issuance | None = None
+    taken_over: bool = False
+    settled: Settled | None = None
+    failure: Failure | None = None
 
 
 Listener: TypeAlias = Callable[[Progress], None]

@@ -48,7 +48,7 @@ from klucznik.services import proof, reconcile, refusals
 from klucznik.services.installation import Installation
 from klucznik.services.login import Login
 from klucznik.services.naming import certificate_name
-from klucznik.services.progress import Listener, Progress, Stage, unheard
+from klucznik.services.progress import Listener, Progress, Settled, Stage, unheard
 from klucznik.services.sign_in import SignedIn
 from klucznik.services.together import together
 from klucznik.storage import certificates, issuances, leases, logins, private_keys
@@ -164,7 +164,10 @@ class Road:
         wait = wait_after(self._before, kind, until, now, reason)
         if self._looking_for is kind:
             wait = replace(wait, looks=self._looks)
-        return await self._commit(lambda connection: issuances.save(connection, replace(issuance, wait=wait), now=now))
+        waiting = replace(issuance, wait=wait)
+        parked = await self._commit(lambda connection: issuances.save(connection, waiting, now=now))
+        self.listener(Progress(Stage.WAITING, issuance=parked))
+        return parked
 
     async def park_until_ksef_answers(self, issuance: Issuance, reason: str) -> Issuance:
         """Commit that KSeF gave no usable answer; the longer that lasts, the more seldom it is asked."""
@@ -330,16 +333,19 @@ class Road:
         if verdict.given_up:
             # Not sent again: it may have been spent. Whoever orders anew starts from the limits.
             await self._reject(enrollment, KsefRefused("enrollment_given_up"))
+            settled = Settled.GIVEN_UP
         elif verdict.serial_number is None:
             await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+            settled = Settled.NEVER_ARRIVED
         else:
+            settled = Settled.ADOPTED if enrollment.reference_number is None else Settled.FOUND_AGAIN
             found = replace(
                 enrollment,
                 certificate_serial_number=verdict.serial_number,
                 requested_at=enrollment.requested_at or verdict.requested_at,
             )
             await self._move(found, EnrollmentState.ISSUED)
-        self.listener(Progress(Stage.RECONCILED, type=enrollment.type))
+        self.listener(Progress(Stage.RECONCILED, type=enrollment.type, settled=settled))
         return issuance
 
     # ── after KSeF has accepted ──────────────────────────────────────────────────────────────────────────────────
@@ -450,7 +456,10 @@ class Road:
                 logins.forget(connection, issuance.id)
             return issuances.save(connection, issuance, now=self._now)
 
-        return await self._commit(commit)
+        saved = await self._commit(commit)
+        if saved.state.ended:
+            self.listener(Progress(Stage.ENDED, issuance=saved))
+        return saved
 
     # ── small parts ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -479,6 +488,7 @@ class Road:
         else:
             failure = Failure(None, "", reason=error.reason)
         await self._move(replace(enrollment, failure=failure), EnrollmentState.REJECTED)
+        self.listener(Progress(Stage.REJECTED, type=enrollment.type, failure=failure))
 
     async def _pause(self, issuance: Issuance, error: RateLimited) -> Issuance:
         """Wait exactly as long as KSeF says; a long wait is told to whoever called."""

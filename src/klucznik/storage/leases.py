@@ -14,15 +14,23 @@ from klucznik.errors import SubjectBusy
 from klucznik.storage.races import insert_unless_there
 from klucznik.storage.schema import leases
 
+# The owner of a lease that was given back; one that ran out keeps its last owner.
+_NOBODY = ""
+
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to act for a subject until it expires, or until somebody with a higher token has taken it over."""
+    """The right to act for a subject until it expires, or until somebody with a higher token has taken it over.
+
+    Attributes:
+        taken_over: another owner held it before and has not given it back.
+    """
 
     environment: Environment
     subject: Subject
     owner: str
     token: int
+    taken_over: bool = False
 
 
 def _row_of(environment: Environment, subject: Subject) -> ColumnElement[bool]:
@@ -54,7 +62,9 @@ def take(
     if first:
         return Lease(environment, subject, owner, 1)
     held = connection.execute(
-        select(leases.c.token, leases.c.expires_at).where(_row_of(environment, subject)).with_for_update()
+        select(leases.c.owner, leases.c.token, leases.c.expires_at)
+        .where(_row_of(environment, subject))
+        .with_for_update()
     ).one()
     if held.expires_at > now:
         raise SubjectBusy(subject, until=held.expires_at)
@@ -62,7 +72,7 @@ def take(
     connection.execute(
         update(leases).where(_row_of(environment, subject)).values(owner=owner, token=token, expires_at=now + lasts)
     )
-    return Lease(environment, subject, owner, token)
+    return Lease(environment, subject, owner, token, taken_over=held.owner not in (_NOBODY, owner))
 
 
 def confirm(connection: Connection, lease: Lease, *, now: datetime, lasts: timedelta) -> None:
@@ -85,5 +95,5 @@ def give_back(connection: Connection, lease: Lease, *, now: datetime) -> None:
     connection.execute(
         update(leases)
         .where(_row_of(lease.environment, lease.subject), leases.c.token == lease.token)
-        .values(expires_at=now)
+        .values(owner=_NOBODY, expires_at=now)
     )

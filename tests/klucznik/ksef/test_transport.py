@@ -8,7 +8,7 @@ import gzip
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ import pytest
 from tests.klucznik.ksef.worlds import (
     ACCESS_TOKEN,
     CONTEXT,
+    ENDPOINT,
     NOW,
     StillClock,
     answer,
@@ -28,8 +29,10 @@ from tests.klucznik.ksef.worlds import (
 
 from klucznik.domain.certificates import CertificateType, RevocationReason
 from klucznik.domain.environments import Endpoint, Environment
-from klucznik.errors import AnswerLost, KsefError, KsefRefused, KsefUnavailable
+from klucznik.errors import AnswerLost, KsefError, KsefRefused, KsefUnavailable, RateLimited
 from klucznik.ksef.answers import Token, TokenPair
+from klucznik.ksef.calls import Exchange
+from klucznik.ksef.client import KsefClient
 from klucznik.ksef.failures import Progress, of_exception
 from klucznik.ksef.pacing import MemoryPacer
 from klucznik.ksef.session import Session
@@ -312,6 +315,26 @@ async def test_without_a_tls_handshake_nothing_has_left(behaviour: Behaviour, ca
     assert not isinstance(caught.value, AnswerLost)
     assert (caught.value.reason, caught.value.data["cause"]) == ("ksef_unreachable", cause)
     assert len(connections) == 1
+
+
+async def test_every_attempt_is_told_to_whoever_counts_them() -> None:
+    seen: list[Exchange] = []
+    limited = httpx.Response(429, headers={"Retry-After": "9"})
+    answers: Iterator[httpx.Response | Exception] = iter([httpx.Response(503), httpx.ReadError("reset"), limited])
+
+    def ksef(request: httpx.Request) -> httpx.Response:
+        given = next(answers)
+        if isinstance(given, httpx.Response):
+            return given
+        raise given
+
+    watched = KsefClient(ENDPOINT, clock=StillClock(), transport=httpx.MockTransport(ksef), watcher=seen.append)
+    async with watched as klucznik:
+        with pytest.raises(RateLimited):
+            await klucznik.challenge()
+    assert [(one.method, one.route, one.status) for one in seen] == [
+        ("POST", "/auth/challenge", status) for status in (503, None, 429)
+    ]
 
 
 async def test_the_pool_tells_whether_a_request_has_left() -> None:

@@ -26,6 +26,7 @@ CLOCKS = {
     "date.today",
     "time.time",
     "time.monotonic",
+    "time.perf_counter",
     "time.sleep",
     "asyncio.sleep",
 }

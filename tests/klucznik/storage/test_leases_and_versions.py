@@ -189,3 +189,13 @@ async def test_an_enrollment_cannot_be_saved_without_its_key(database: Database)
 
     with pytest.raises(StorageError):
         await database.write(work)
+
+
+async def test_a_lease_that_ran_out_is_taken_over_and_one_that_was_given_back_is_not(database: Database) -> None:
+    first = await take(database, "one")
+    assert not first.taken_over
+    second = await take(database, "other", after=LASTS)
+    assert second.taken_over
+    await database.write(lambda connection: leases.give_back(connection, second, now=NOW + LASTS))
+    assert not (await take(database, "third", after=LASTS)).taken_over
+    assert not (await take(database, "third", after=3 * LASTS)).taken_over  # its own, run out
