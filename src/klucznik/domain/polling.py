@@ -10,7 +10,7 @@ from random import Random
 
 FIRST = timedelta(milliseconds=250)  # KSeF is often done within a second or two
 LONGEST = timedelta(minutes=4)
-GROWTH = 1.6
+GROWTH = 1.35  # each pause is about a third of what has been waited so far
 AGE_BETWEEN_POLLS = 0.25  # of what has taken an hour, a quarter of an hour more is no news
 JITTER = 0.2
 

@@ -62,17 +62,14 @@ class _Pauses:
         return timedelta(seconds=min(self.first_s * self.growth**exponent, self.longest_s))
 
 
-# Status polls of one company share 30 a minute and 120 an hour (facts.md §1.4); the shared pace holds that line, this
-# only keeps from asking in vain.
 _PAUSES = {
-    WaitKind.PROCESSING: _Pauses(0.25, 1.7, 60),
     WaitKind.UNSETTLED: _Pauses(10, 1.1, 600),
     WaitKind.KSEF_UNAVAILABLE: _Pauses(5, 2, 900),
 }
 
 
 def pause(kind: WaitKind, looks: int) -> timedelta:
-    """How long to wait before looking for the next time.
+    """How long to wait before looking for the next time; for polls of a status see `domain.polling`.
 
     Args:
         looks: how many times in a row it has already been looked for.

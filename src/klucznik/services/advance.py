@@ -20,6 +20,7 @@ from klucznik.errors import (
     InputError,
     KlucznikError,
     KsefRefused,
+    Paced,
     RateLimited,
     SignatureNeeded,
     SubjectBusy,
@@ -112,7 +113,7 @@ class Walk:
         issuance = await load(self.login.installation, self.login.issuance.id)
         if issuance.state.ended:
             return
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited | Paced):
             await self.road.park(issuance, WaitKind.PACED, error.until, error.reason)
         elif isinstance(error, SignatureNeeded) or (isinstance(error, KsefRefused) and not _passing(error)):
             # Whoever is signed in may not do this: somebody has to sign in who may.

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from random import Random
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -29,6 +30,7 @@ from klucznik.domain.issuance import (
     next_step,
 )
 from klucznik.domain.limits import Limits
+from klucznik.domain.polling import next_poll
 from klucznik.domain.preflight import Finding, Refusal, preflight
 from klucznik.domain.sealed import KeyBinding, SealedKey
 from klucznik.domain.waits import Wait, WaitKind, pause, wait_after
@@ -36,6 +38,7 @@ from klucznik.errors import (
     AnswerLost,
     KsefRefused,
     KsefUnavailable,
+    Paced,
     RateLimited,
     SignatureNeeded,
     SignInRefused,
@@ -67,8 +70,9 @@ _LIMITS_LOOK = timedelta(days=1)
 _LONGEST_PAUSE_S = 100
 # Status of a sign-in with a certificate that is revoked, suspended or expired (facts.md §2.7).
 _CERTIFICATE_INVALID = 460
-# Between the commit of the intent and the POST lies nothing but a function call; more time means a frozen process.
-_SENT_AT_ONCE = timedelta(seconds=10)
+# Between the commit of the intent and the POST lies nothing but a function call; more time means a frozen process. With
+# the pace (2 s) and the answer (12 s) this stays inside the lease.
+_SENT_AT_ONCE = timedelta(seconds=5)
 
 
 @dataclass
@@ -93,6 +97,7 @@ class Road:
     _looking_for: WaitKind | None = field(default=None, init=False, repr=False)
     _rested: bool = field(default=False, init=False, repr=False)
     _before: Wait | None = field(default=None, init=False, repr=False)
+    _random: Random = field(default_factory=Random, init=False, repr=False)
 
     async def advance(self, issuance: Issuance) -> Issuance:
         """Take the issuance on until it ends or has to wait (then `Issuance.wait` says for what).
@@ -134,19 +139,23 @@ class Road:
 
     # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _rest(self, issuance: Issuance, kind: WaitKind) -> Issuance:
-        """Pause before looking once more for the same thing: here where it is short, in the row where it is long."""
+    async def _rest(self, issuance: Issuance, kind: WaitKind, since: datetime | None = None) -> Issuance:
+        """Pause before looking once more for the same thing: here where it is short, in the row where it is long.
+
+        Args:
+            since: how long KSeF has been at it, where it is KSeF that is waited for.
+        """
         if self._looking_for is not kind:
             # A lost answer is looked for at once; what KSeF has just accepted is not done yet.
             self._looking_for, self._looks, self._rested = kind, 0, kind is WaitKind.UNSETTLED
         if self._rested:
             self._rested = False
             return issuance
+        rest = pause(kind, self._looks) if since is None else next_poll(self._looks, self._now - since, self._random)
         if self._looks == 0 or kind is WaitKind.UNSETTLED:
-            self.listener(Progress(Stage.WAITING_FOR_KSEF, seconds=pause(kind, self._looks).total_seconds()))
-        until = self._now + pause(kind, self._looks)
+            self.listener(Progress(Stage.WAITING_FOR_KSEF, seconds=rest.total_seconds()))
         self._looks += 1
-        return await self._wait(issuance, kind, until)
+        return await self._wait(issuance, kind, self._now + rest)
 
     async def _wait(self, issuance: Issuance, kind: WaitKind, until: datetime, reason: str | None = None) -> Issuance:
         self._limits = None  # after every wait they are read anew (rule 1)
@@ -282,7 +291,7 @@ class Road:
             await self._move(enrollment, EnrollmentState.UNKNOWN)
             self.listener(Progress(Stage.ANSWER_LOST, type=enrollment.type))
             return issuance
-        except RateLimited as error:
+        except (RateLimited, Paced) as error:
             await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
             return await self._pause(issuance, error)
         except KsefRefused as error:
@@ -354,12 +363,13 @@ class Road:
         """Ask for the first request only until it is done: its twin, filed a moment later, is ready by then."""
         pending = list(those)
         while pending:
-            if (resting := await self._rest(issuance, WaitKind.PROCESSING)).wait is not None:
+            since = pending[0].requested_at or self._now
+            if (resting := await self._rest(issuance, WaitKind.PROCESSING, since)).wait is not None:
                 return resting
             try:
                 while pending and not await self._still_pending(pending[0]):
                     del pending[0]
-            except RateLimited as error:
+            except (RateLimited, Paced) as error:
                 return await self._pause(issuance, error)
         return issuance
 
@@ -490,9 +500,10 @@ class Road:
         await self._move(replace(enrollment, failure=failure), EnrollmentState.REJECTED)
         self.listener(Progress(Stage.REJECTED, type=enrollment.type, failure=failure))
 
-    async def _pause(self, issuance: Issuance, error: RateLimited) -> Issuance:
-        """Wait exactly as long as KSeF says; a long wait is told to whoever called."""
-        if error.retry_after > _LONGEST_PAUSE_S:
+    async def _pause(self, issuance: Issuance, error: RateLimited | Paced) -> Issuance:
+        """Wait exactly as long as KSeF, or our own pace, says; a long wait is told to whoever called."""
+        left = (error.until - self._now).total_seconds()
+        if left > _LONGEST_PAUSE_S:
             raise error
-        self.listener(Progress(Stage.PACED, seconds=error.retry_after))
+        self.listener(Progress(Stage.PACED, seconds=left))
         return await self._wait(issuance, WaitKind.PACED, error.until, error.reason)

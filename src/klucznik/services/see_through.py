@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.issuance import EnrollmentState, Issuance
+from klucznik.domain.preflight import Refusal
+from klucznik.domain.waits import WaitKind
 from klucznik.errors import KsefUnavailable, SubjectBusy
 from klucznik.services.advance import Walk, held, take_lease
 from klucznik.services.installation import Installation
@@ -49,6 +51,7 @@ class Errand:
         """
         began = self.installation.clock.now()
         proofs: tuple[Proof, ...] = ()
+        refusal: Refusal | None = None
         while True:
             lease = await wait_for_lease(self.installation, self.subject, self.listener)
             async with held(self.installation, lease):
@@ -66,22 +69,26 @@ class Errand:
                 )
                 issuance = await walk.go(issuance)
             proofs += walk.road.proofs
+            refusal = walk.road.refusal or refusal
             if issuance.state.ended:
-                return await outcome_of(self.installation, self.context, issuance, walk.road.refusal, proofs)
-            if walk.road.refusal is not None:
-                return WaitingForLimits(issuance, walk.road.refusal)
+                return await outcome_of(self.installation, self.context, issuance, refusal, proofs)
+            if refusal is not None and issuance.wait is not None and issuance.wait.kind is WaitKind.LIMITS:
+                return WaitingForLimits(issuance, refusal)
             self.signed_in = walk.login.signed_in
             await _sit_out(self.installation, issuance, began)
 
 
 async def _sit_out(installation: Installation, issuance: Issuance, began: datetime) -> None:
     """Wait for what the issuance waits for, unless that is longer than a caller who came at `began` may be kept."""
-    wait = issuance.wait
+    wait, now = issuance.wait, installation.clock.now()
     if wait is None or wait.until is None:
         return
-    if wait.until > max(began, wait.since) + _PATIENCE:
+    at_most = max(began, wait.since) + _PATIENCE
+    # A pace is kept to the second; everything else may be looked at once more before the caller goes.
+    until = wait.until if wait.kind is WaitKind.PACED else min(wait.until, at_most)
+    if until > at_most or now >= at_most:
         raise await _still_waiting(installation, issuance)
-    await installation.clock.sleep(max(0.0, (wait.until - installation.clock.now()).total_seconds()))
+    await installation.clock.sleep(max(0.0, (until - now).total_seconds()))
 
 
 async def _still_waiting(installation: Installation, issuance: Issuance) -> KsefUnavailable:
