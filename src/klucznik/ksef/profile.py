@@ -139,7 +139,7 @@ def _load(der: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(der)
         # Lazy parsing would fail later, in the middle of a check.
         _ = certificate.public_key(), certificate.subject, certificate.issuer, certificate.extensions
-    except (ValueError, x509.DuplicateExtension, UnsupportedAlgorithm):
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm):
         raise VerificationFailed("certificate_unreadable") from None
     return certificate
 

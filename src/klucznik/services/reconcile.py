@@ -58,7 +58,7 @@ async def _by_name(signed_in: SignedIn, enrollment: Enrollment) -> Verdict | Non
             continue
         try:
             found = _public_key(x509.load_der_x509_certificate(given.der))
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             raise VerificationFailed("certificate_unreadable", serial=record.serial_number) from None
         if found != _public_key(x509.load_der_x509_csr(enrollment.csr)):
             raise VerificationFailed("certificate_of_same_name", serial=record.serial_number, name=enrollment.name)

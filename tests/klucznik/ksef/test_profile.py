@@ -129,7 +129,11 @@ def test_one_difference_is_enough_to_refuse(certificate: x509.Certificate, reaso
         check(certificate)
 
 
-@pytest.mark.parametrize("der", [b"", b"junk", issued().public_bytes(Encoding.DER)[:-5]])
+# Version 3 is written as 2; there is no version 6.
+ODD_VERSION = issued().public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05", 1)
+
+
+@pytest.mark.parametrize("der", [b"", b"junk", issued().public_bytes(Encoding.DER)[:-5], ODD_VERSION])
 def test_what_is_no_certificate_is_refused(der: bytes) -> None:
     with pytest.raises(VerificationFailed, match="certificate_unreadable"):
         check_issued(
