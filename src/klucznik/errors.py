@@ -11,6 +11,7 @@ The tree::
     │   └── KsefUnavailable        no usable answer (time-out, reset, 5xx, garbage)
     │       ├── RateLimited        429: come back after `retry_after`
     │       ├── Paced              we keep KSeF's limits on calls: come back at `until`; nothing was sent
+    │       ├── SentTooLate        the moment for sending had passed; it was not sent
     │       └── AnswerLost         the request may or may not have been applied
     ├── SignatureNeeded            the login is over and only the user can sign a new one
     ├── VerificationFailed         what KSeF gave is not what was asked for
@@ -129,6 +130,10 @@ class Paced(KsefUnavailable):
         super().__init__("paced", until=until.isoformat(timespec="seconds"), route=route)
         self.until = until
         self.route = route
+
+
+class SentTooLate(KsefUnavailable):
+    """The process was held up (frozen, asleep, starved) until what it was about to send had become stale. Not sent."""
 
 
 class AnswerLost(KsefUnavailable):

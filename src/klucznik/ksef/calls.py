@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import TypeAlias
 from urllib.parse import quote
@@ -28,6 +29,7 @@ class Call:
         route: path template of the specification, for example ``/certificates/enrollments/{referenceNumber}``.
         path: the path with its values, percent-encoded, relative to the API base.
         content: body, already encoded.
+        send_by: the last moment at which it may leave (UTC); None: any.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Call:
     content_type: str = "application/json"
     parameters: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    send_by: datetime | None = None
 
 
 def call(
@@ -49,11 +52,12 @@ def call(
     content_type: str = "application/json",
     parameters: tuple[tuple[str, str], ...] = (),
     headers: tuple[tuple[str, str], ...] = (),
+    send_by: datetime | None = None,
     **values: str,
 ) -> Call:
     """A call to ``route`` with its ``{placeholders}`` filled from ``values``."""
     path = route.format(**{name: quote(value, safe="") for name, value in values.items()})
-    return Call(method, route, care, path, content, content_type, parameters, headers)
+    return Call(method, route, care, path, content, content_type, parameters, headers, send_by)
 
 
 @dataclass(frozen=True)

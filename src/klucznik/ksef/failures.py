@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
@@ -62,14 +63,20 @@ class Progress:
     """How far a request has come, as the connection pool tells it (httpx's ``trace`` extension).
 
     A pool that tells nothing (one in a test, a connection that is being waited for) leaves it open.
+
+    Args:
+        hold: asked at the last moment before the headers are written, and again before the body; raises where the
+            request must not leave any more. Headers whose body does not follow ask for nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hold: Callable[[], None] = lambda: None) -> None:
+        self._hold = hold
         self._connecting = False
         self._sending = False
 
     async def __call__(self, event: str, _: object) -> None:
-        if event.endswith(".send_request_headers.started"):
+        if event.endswith((".send_request_headers.started", ".send_request_body.started")):
+            self._hold()
             self._sending = True
         elif event.startswith("connection."):
             self._connecting = True

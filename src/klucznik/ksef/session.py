@@ -76,7 +76,13 @@ class Session:
         return await self._calls.ask(call("GET", "/certificates/enrollments/data"), wire.enrollment_data)
 
     async def enroll(
-        self, *, name: str, type: CertificateType, csr: bytes, valid_from: datetime | None = None
+        self,
+        *,
+        name: str,
+        type: CertificateType,
+        csr: bytes,
+        valid_from: datetime | None = None,
+        send_by: datetime | None = None,
     ) -> EnrollmentTicket:
         """File one certificate request. It is sent once, whatever happens.
 
@@ -84,10 +90,12 @@ class Session:
             name: 5 to 100 characters (`check_name`); make it unique, it is the only handle when the answer is lost.
             csr: PKCS#10, DER.
             valid_from: start of validity, with a time zone; None for the moment of issue.
+            send_by: the last moment at which it may leave this machine (UTC); None: any.
 
         Raises:
             InvalidValue: the name; nothing was sent.
             KsefRefused: 25002 to 25011, 21405: nothing was spent, by all we know (facts.md §4.3).
+            SentTooLate: `send_by` had passed; nothing was sent.
             AnswerLost: a request may have been spent. Look for the certificate before anything else is sent.
             KsefUnavailable: any other: nothing left this machine.
         """
@@ -99,7 +107,8 @@ class Session:
         if valid_from is not None:
             body["validFrom"] = _moment(valid_from)
         return await self._calls.ask(
-            call("POST", "/certificates/enrollments", Care.SPENDS, content=_json(body)), wire.enrollment_ticket
+            call("POST", "/certificates/enrollments", Care.SPENDS, content=_json(body), send_by=send_by),
+            wire.enrollment_ticket,
         )
 
     async def enrollment_status(self, reference_number: str) -> EnrollmentStatus:

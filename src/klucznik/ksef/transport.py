@@ -19,6 +19,7 @@ from klucznik.clock import Clock, stopwatch
 from klucznik.domain.environments import Endpoint
 from klucznik.domain.identifiers import Context
 from klucznik.domain.pacing import Counter
+from klucznik.errors import SentTooLate
 from klucznik.ksef import failures
 from klucznik.ksef.answers import Token
 from klucznik.ksef.calls import Call, Care, Exchange, Watcher, unwatched
@@ -110,6 +111,7 @@ class Transport:
             KsefRefused: KSeF said no; nothing was applied.
             RateLimited: 429; nothing was applied.
             Paced: its turn is too far off; it was not sent.
+            SentTooLate: the moment until which it might be sent had passed; it was not sent.
             AnswerLost: the call spends something and may have been applied.
             KsefUnavailable: no usable answer; a call that spends was certainly not applied.
         """
@@ -139,7 +141,8 @@ class Transport:
 
     async def _attempt(self, call: Call, token: Token | None, counter: Counter, read: Reader[Value]) -> Value | Failure:
         response: httpx.Response | None = None
-        progress, began = Progress(), stopwatch()
+        self._hold(call)
+        progress, began = Progress(lambda: self._hold(call)), stopwatch()
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._http.send(self._request(call, token, progress), stream=True)
@@ -165,6 +168,10 @@ class Transport:
             return read(body)
         except Unreadable as error:
             return Failure("ksef_unreadable_answer", str(error), status=response.status_code)
+
+    def _hold(self, call: Call) -> None:
+        if call.send_by is not None and self.clock.now() > call.send_by:
+            raise SentTooLate("sent_too_late", route=call.route)
 
     def _request(self, call: Call, token: Token | None, progress: Progress) -> httpx.Request:
         headers = dict(call.headers)

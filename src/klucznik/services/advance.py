@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -23,6 +23,7 @@ from klucznik.errors import (
     Paced,
     RateLimited,
     SignatureNeeded,
+    StorageError,
     SubjectBusy,
 )
 from klucznik.services.installation import Installation
@@ -167,9 +168,11 @@ async def held(installation: Installation, lease: leases.Lease) -> AsyncIterator
         yield
     finally:
         beating.cancel()
-        await installation.database.write(
-            lambda connection: leases.give_back(connection, lease, now=installation.clock.now())
-        )
+        await asyncio.wait({beating})  # a beat under way must not renew what is given back
+        with suppress(StorageError):  # it ends by itself
+            await installation.database.write(
+                lambda connection: leases.give_back(connection, lease, now=installation.clock.now())
+            )
 
 
 async def _beat(installation: Installation, lease: leases.Lease) -> None:
@@ -180,5 +183,7 @@ async def _beat(installation: Installation, lease: leases.Lease) -> None:
             await installation.database.write(
                 lambda connection: leases.confirm(connection, lease, now=installation.clock.now(), lasts=LEASE_LASTS)
             )
-        except KlucznikError:
-            return  # it was taken over, or the database is away: the next commit finds out
+        except SubjectBusy:
+            return  # it was taken over: the next commit finds out
+        except StorageError:
+            continue  # the database is away: it may be back before the lease ends

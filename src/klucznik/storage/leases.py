@@ -90,6 +90,18 @@ def confirm(connection: Connection, lease: Lease, *, now: datetime, lasts: timed
         raise SubjectBusy(lease.subject, until=now + lasts)
 
 
+def check(connection: Connection, lease: Lease) -> None:
+    """Whether the lease has been taken over; a look that changes nothing.
+
+    Raises:
+        SubjectBusy: it has.
+    """
+    query = select(leases.c.token, leases.c.expires_at).where(_row_of(lease.environment, lease.subject))
+    row = connection.execute(query).one()
+    if row.token != lease.token:
+        raise SubjectBusy(lease.subject, until=row.expires_at)
+
+
 def give_back(connection: Connection, lease: Lease, *, now: datetime) -> None:
     """End the lease early. Does nothing where it has been taken over."""
     connection.execute(

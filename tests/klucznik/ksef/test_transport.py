@@ -5,12 +5,13 @@ The rule of all: a call that spends is sent once, and ends as `AnswerLost` exact
 
 import asyncio
 import gzip
+import json
 import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -29,7 +30,7 @@ from tests.klucznik.ksef.worlds import (
 
 from klucznik.domain.certificates import CertificateType, RevocationReason
 from klucznik.domain.environments import Endpoint, Environment
-from klucznik.errors import AnswerLost, KsefError, KsefRefused, KsefUnavailable, RateLimited
+from klucznik.errors import AnswerLost, KsefError, KsefRefused, KsefUnavailable, RateLimited, SentTooLate
 from klucznik.ksef.answers import Token, TokenPair
 from klucznik.ksef.calls import Exchange
 from klucznik.ksef.client import KsefClient
@@ -45,8 +46,8 @@ TICKET = {"referenceNumber": "20261123-EH-20F5EE4000-DA48AE4124-46", "timestamp"
 LIMITS_BODY = sign_in_answers()[LIMITS]
 
 
-async def enroll(session: Session) -> object:
-    return await session.enroll(name="Klucznik", type=CertificateType.OFFLINE, csr=b"0")
+async def enroll(session: Session, send_by: datetime | None = None) -> object:
+    return await session.enroll(name="Klucznik", type=CertificateType.OFFLINE, csr=b"0", send_by=send_by)
 
 
 def chained(error: httpx.HTTPError, cause: BaseException) -> httpx.HTTPError:
@@ -353,10 +354,52 @@ async def test_the_pool_tells_whether_a_request_has_left() -> None:
     assert of_exception(timed_out, sent).left is of_exception(timed_out, Progress()).left is True
 
 
+class Frozen(StillClock):
+    """Two minutes pass before the `nth` look at it."""
+
+    def __init__(self, nth: int) -> None:
+        super().__init__()
+        self._looks_left = nth
+
+    def now(self) -> datetime:
+        self._looks_left -= 1
+        if self._looks_left == 0:
+            self.moment += timedelta(minutes=2)
+        return super().now()
+
+
+# It is looked at for the token, for the pace, before connecting, before the headers and before the body.
+@pytest.mark.parametrize("look", [1, 2, 3, 4, 5])
+async def test_what_has_become_stale_is_not_sent(look: int) -> None:
+    arrived: list[bytes] = []
+
+    async def listens(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        arrived.append(await reader.read())
+
+    async with peer(listens) as (endpoint, _), session_at(endpoint, clock=Frozen(look)) as session:
+        with pytest.raises(SentTooLate):
+            await enroll(session, send_by=NOW + timedelta(seconds=10))
+    assert b"certificateName" not in b"".join(arrived)
+
+
+async def test_a_sixth_look_would_come_too_late() -> None:
+    async with peer(says_accepted) as (endpoint, _), session_at(endpoint, clock=Frozen(6)) as session:
+        await enroll(session, send_by=NOW + timedelta(seconds=10))
+
+
+async def says_accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await request_of(reader)
+    body = json.dumps(TICKET).encode()
+    writer.write(HEAD.replace(b"100", b"%d" % len(body)) + body)
+
+
 @asynccontextmanager
-async def session_at(endpoint: Endpoint, timeout_s: float = 5.0) -> AsyncIterator[Session]:
+async def session_at(
+    endpoint: Endpoint, timeout_s: float = 5.0, clock: StillClock | None = None
+) -> AsyncIterator[Session]:
     """A session whose tokens are good and whose calls go to ``endpoint``."""
-    transport = Transport(endpoint, clock=StillClock(), transport=None, timeout_s=timeout_s, pacer=MemoryPacer())
+    clock = clock or StillClock()
+    transport = Transport(endpoint, clock=clock, transport=None, timeout_s=timeout_s, pacer=MemoryPacer())
     good = Token(ACCESS_TOKEN, NOW + timedelta(minutes=15))
     try:
         yield Session(transport, CONTEXT, TokenPair(good, good))

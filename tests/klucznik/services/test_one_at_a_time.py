@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy import Connection
+from tests.klucznik.mishaps import FILING, Mishap, Network, meanwhile
 from tests.klucznik.power import Power, PoweredDatabase
 from tests.klucznik.world import (
     assert_whole_pair,
@@ -19,8 +20,9 @@ from tests.klucznik.world import (
 )
 
 from klucznik.clock import SystemClock
-from klucznik.domain.issuance import Enrollment, EnrollmentState
+from klucznik.domain.issuance import Enrollment, EnrollmentState, Issuance, IssuanceState
 from klucznik.errors import SubjectBusy
+from klucznik.services.advance import take_lease
 from klucznik.services.issue import AlreadyHeld, Issued, issue
 from klucznik.services.progress import Progress
 from klucznik.services.road import LEASE_LASTS
@@ -83,6 +85,51 @@ async def test_rule_4_a_process_that_was_frozen_and_wakes_sends_nothing_any_more
         with pytest.raises(SubjectBusy):
             await issue(sleeper, context_of(nip), credential)
     assert len(filed(ksef, credential.holder.signs_in_as)) == 2
+
+
+async def test_rule_4_a_process_that_froze_while_its_request_was_on_the_way_to_the_socket_sends_nothing(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    credential = company(nip, ksef)
+
+    async def another_takes_over() -> None:
+        ksef.advance(seconds=LEASE_LASTS.total_seconds())
+        async with installed(tmp_path, ksef) as other:
+            await assert_whole_pair(other, await issue(other, context_of(nip), credential))
+
+    network = Network(Mishap(FILING, meanwhile(another_takes_over)))
+    async with installed(tmp_path, ksef, transport=network) as frozen:
+        with pytest.raises(SubjectBusy):
+            await issue(frozen, context_of(nip), credential)
+    assert len(filed(ksef, credential.holder.signs_in_as)) == 2
+
+
+async def test_rule_4_a_process_that_was_frozen_between_two_acts_asks_ksef_nothing(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    credential = company(nip, ksef)
+
+    async def another_begins() -> None:
+        ksef.advance(minutes=2)
+        async with installed(tmp_path, ksef) as other:
+            await take_lease(other, credential.holder.signs_in_as)
+        network.sent.clear()
+
+    class FreezingAfterKeys(PoweredDatabase):
+        async def write(self, work: Callable[[Connection], T]) -> T:
+            saved = await super().write(work)
+            if isinstance(saved, Issuance) and saved.state is IssuanceState.UNDERWAY:
+                await another_begins()
+            return saved
+
+    network = Network()
+    async with installed(tmp_path, ksef, transport=network) as frozen:
+        sleeper = replace(frozen, database=FreezingAfterKeys(frozen.database, Power(10_000)))
+        with pytest.raises(SubjectBusy):
+            await issue(sleeper, context_of(nip), credential)
+    assert network.sent == []
 
 
 async def test_a_process_that_was_frozen_alone_goes_on(ksef: Sandbox, tmp_path: Path) -> None:
