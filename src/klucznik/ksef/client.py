@@ -15,8 +15,9 @@ import httpx
 from klucznik.clock import Clock, SystemClock
 from klucznik.domain.environments import Endpoint
 from klucznik.domain.identifiers import Context
-from klucznik.errors import KsefRefused, KsefUnavailable, SignInRefused
+from klucznik.errors import KsefRefused, KsefUnavailable, Paced, RateLimited, SignInRefused
 from klucznik.ksef import wire
+from klucznik.ksef.anew import Attempts
 from klucznik.ksef.answers import Challenge, OperationStatus, PendingSignIn, TokenPair
 from klucznik.ksef.auth_request import SubjectIdentifierType, auth_token_request
 from klucznik.ksef.calls import Care, Watcher, call, unwatched
@@ -87,19 +88,70 @@ class KsefClient:
     ) -> Session:
         """Sign in with a key at hand: four requests and a poll or two.
 
+        What comes to nothing is begun anew a few times within a minute (`anew`).
+
         Args:
             context: whom to act for.
-            sign: gets the unsigned document, gives the signed one (XAdES, UTF-8).
+            sign: gets the unsigned document, gives the signed one (XAdES, UTF-8). Asked again for each attempt, so a
+                person who signs by hand goes step by step instead: `challenge`, `submit_signed`, `finish_sign_in`.
 
         Raises:
             SignInRefused: KSeF refused the document (HTTP 400) or the subject (status 415, 450, 460 …).
             AnswerLost: the tokens were given but did not arrive; sign in anew.
             KsefUnavailable: no usable answer; sign in anew later.
         """
-        challenge = await self.challenge()
-        signed = sign(auth_token_request(challenge.value, context, identifier_type))
-        xml = await signed if inspect.isawaitable(signed) else signed
-        return await self.finish_sign_in(await self.submit_signed(xml), context)
+        return await self._admitted(
+            context, sign, identifier_type, lambda pending: self.finish_sign_in(pending, context)
+        )
+
+    async def prove(
+        self,
+        context: Context,
+        sign: DocumentSigner,
+        *,
+        identifier_type: SubjectIdentifierType = SubjectIdentifierType.CERTIFICATE_SUBJECT,
+    ) -> str:
+        """Sign in as far as KSeF's yes. The tokens are not taken, so no session is left open.
+
+        Returns:
+            the reference number of the sign-in.
+
+        Raises:
+            SignInRefused, KsefUnavailable: as `sign_in`.
+        """
+
+        async def admitted(pending: PendingSignIn) -> str:
+            await self.processed(pending)
+            return pending.reference_number
+
+        return await self._admitted(context, sign, identifier_type, admitted)
+
+    async def _admitted(
+        self,
+        context: Context,
+        sign: DocumentSigner,
+        identifier_type: SubjectIdentifierType,
+        finish: Callable[[PendingSignIn], Awaitable[Value]],
+    ) -> Value:
+        attempts = Attempts(self._clock)
+        while True:
+            challenge = await self._challenge_in_turn(attempts)
+            signed = sign(auth_token_request(challenge.value, context, identifier_type))
+            xml = await signed if inspect.isawaitable(signed) else signed
+            try:
+                return await finish(await self.submit_signed(xml))
+            except (SignInRefused, KsefUnavailable) as error:
+                if not await attempts.another(error):
+                    raise
+
+    async def _challenge_in_turn(self, attempts: Attempts) -> Challenge:
+        """Repeated by the transport already: only a pause that is asked for is waited out."""
+        while True:
+            try:
+                return await self.challenge()
+            except (RateLimited, Paced) as error:
+                if not await attempts.another(error):
+                    raise
 
     async def challenge(self) -> Challenge:
         """A fresh challenge, good for one sign-in within ten minutes."""

@@ -19,14 +19,14 @@ from klucznik.clock import Clock, stopwatch
 from klucznik.domain.environments import Endpoint
 from klucznik.domain.identifiers import Context
 from klucznik.domain.pacing import Counter
-from klucznik.errors import SentTooLate
+from klucznik.errors import RateLimited, SentTooLate
 from klucznik.ksef import failures
 from klucznik.ksef.answers import Token
 from klucznik.ksef.calls import Call, Care, Exchange, Watcher, unwatched
 from klucznik.ksef.failures import Failure, Progress
 from klucznik.ksef.fields import Fields, Unreadable, plain
 from klucznik.ksef.pacing import PATIENCE, Pacer, told_to_stop, wait_for_turn
-from klucznik.ksef.refusals import rate_limited, read_complaint, refusal, retry_after
+from klucznik.ksef.refusals import Complaint, rate_limited, read_complaint, refusal, retry_after
 
 Value = TypeVar("Value")
 # Reads the body of a 2xx, or what became of it.
@@ -47,7 +47,7 @@ class Transport:
     Args:
         timeout_s: seconds for the whole answer of one attempt, connecting included.
         pacer: asked before every attempt.
-        patience: how long a call may wait for its turn.
+        patience: how long a call may wait for its turn, and for the end of a pause that KSeF asks for.
         watcher: told of every attempt, when it is over.
     """
 
@@ -109,7 +109,7 @@ class Transport:
 
         Raises:
             KsefRefused: KSeF said no; nothing was applied.
-            RateLimited: 429; nothing was applied.
+            RateLimited: 429 with a pause that is longer than `patience`, or to a call that spends; nothing was applied.
             Paced: its turn is too far off; it was not sent.
             SentTooLate: the moment until which it might be sent had passed; it was not sent.
             AnswerLost: the call spends something and may have been applied.
@@ -126,12 +126,19 @@ class Transport:
     async def _attempts(self, call: Call, token: Token | None, context: Context | None, read: Reader[Value]) -> Value:
         counter = Counter.of(self._environment, call.method, call.route, context)
         attempts = ATTEMPTS if call.care is Care.REPEATABLE else 1
+        pauses_obeyed = 0
         pause = FIRST_PAUSE_S
         while True:
-            attempts -= 1
             await wait_for_turn(self._pacer, counter, self.clock, self._patience)
             # Failures are returned, not raised: an exception of httpx in the chain would carry our headers.
             outcome = await self._attempt(call, token, counter, read)
+            if isinstance(outcome, RateLimited):
+                # Nothing was applied; the next turn comes when KSeF's pause is over, or it is too far off.
+                if call.care is Care.SPENDS or pauses_obeyed == ATTEMPTS or not self._worth_waiting(outcome):
+                    raise outcome
+                pauses_obeyed += 1
+                continue
+            attempts -= 1
             if not isinstance(outcome, Failure):
                 return outcome
             if attempts == 0 or not outcome.passing:
@@ -139,7 +146,12 @@ class Transport:
             await self.clock.sleep(pause * random.uniform(0.5, 1.0))
             pause *= 2
 
-    async def _attempt(self, call: Call, token: Token | None, counter: Counter, read: Reader[Value]) -> Value | Failure:
+    def _worth_waiting(self, limited: RateLimited) -> bool:
+        return limited.until - self.clock.now() <= self._patience
+
+    async def _attempt(
+        self, call: Call, token: Token | None, counter: Counter, read: Reader[Value]
+    ) -> Value | Failure | RateLimited:
         response: httpx.Response | None = None
         self._hold(call)
         progress, began = Progress(lambda: self._hold(call)), stopwatch()
@@ -160,7 +172,7 @@ class Transport:
         if response.status_code == 429:
             limited = rate_limited(response.headers.get("Retry-After"), route=call.route, clock=self.clock)
             limited.until = await told_to_stop(self._pacer, counter, self.clock, limited.until)
-            raise limited
+            return limited
         judged = self._judge(call, response, body, token)
         if judged is not None:
             return judged
@@ -197,7 +209,11 @@ class Transport:
         secret = token.value if token is not None else None
         # 408 comes from a gateway that has lost patience, not from KSeF: it says as little as a 504.
         if 400 <= status < 500 and status != 408:
-            raise refusal(status, read_complaint(b"" if isinstance(body, Failure) else _without(body, secret)))
+            complaint = read_complaint(b"" if isinstance(body, Failure) else _without(body, secret))
+            if status == 403 and complaint == Complaint():
+                # Seen in reality (facts.md §1.3): a 403 without KSeF's words comes from something before KSeF.
+                return Failure("ksef_error_answer", "http_403", status=status)
+            raise refusal(status, complaint)
         if not 200 <= status < 300:
             wait = retry_after(response.headers.get("Retry-After"), self.clock.now())
             passing = status in (408, 500, 502, 503, 504) and wait is None

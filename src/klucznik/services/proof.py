@@ -18,10 +18,8 @@ from klucznik.domain.issuance import Enrollment, Issuance
 from klucznik.errors import VerificationFailed
 from klucznik.keys.csr import data_in
 from klucznik.ksef.answers import RetrievedCertificate
-from klucznik.ksef.auth_request import auth_token_request
 from klucznik.ksef.kod2 import VerifyingKey, sign_link, verify_link
 from klucznik.ksef.profile import check_issued
-from klucznik.ksef.xades import sign_document
 from klucznik.services.installation import Installation
 from klucznik.services.sign_in import signer_with_key, unsealed
 from klucznik.storage import certificates
@@ -100,15 +98,11 @@ async def prove(installation: Installation, context: Context, enrollment: Enroll
 
 
 async def _log_in(installation: Installation, context: Context, held: HeldCertificate) -> Proof:
-    """As far as KSeF's yes. The tokens are not taken, so no session is left open."""
+    """As far as KSeF's yes: no session is left open."""
     certificate, key = x509.load_der_x509_certificate(held.der), await unsealed(installation, held.key_id)
     signer = signer_with_key(certificate, key, held.subject, installation.clock)
-    challenge = await installation.ksef.challenge()
-    document = auth_token_request(challenge.value, context, signer.identifier_type)
-    signed = sign_document(document, certificate, key, now=installation.clock.now())
-    pending = await installation.ksef.submit_signed(signed)
-    await installation.ksef.processed(pending)
-    return Proof(held.serial_number, reference_number=pending.reference_number)
+    reference_number = await installation.ksef.prove(context, signer.sign, identifier_type=signer.identifier_type)
+    return Proof(held.serial_number, reference_number=reference_number)
 
 
 async def _sign_kod2(installation: Installation, context: Context, held: HeldCertificate) -> Proof:

@@ -20,11 +20,12 @@ from tests.klucznik.ksef.worlds import (
     signed_in_answers,
 )
 
-from klucznik.errors import AnswerLost, KsefUnavailable, SignInRefused
+from klucznik.errors import AnswerLost, KsefError, KsefUnavailable, RateLimited, SignInRefused
 from klucznik.ksef.auth_request import SubjectIdentifierType
 
 STATUS = f"GET /auth/{REFERENCE}"
 REDEEM = "POST /auth/token/redeem"
+CHALLENGES = "POST /auth/challenge"
 SUBMIT = "POST /auth/xades-signature"
 PENDING = answer({"status": {"code": 100, "description": "Uwierzytelnianie w toku"}})
 DONE = answer({"status": {"code": 200, "description": "ok"}})
@@ -98,7 +99,7 @@ async def test_a_sign_in_that_stays_pending_can_be_taken_up_again() -> None:
     assert session.context == CONTEXT
 
 
-@pytest.mark.parametrize("code", [300, 400, 415, 425, 450, 460, 470, 480, 500, 550, 999])
+@pytest.mark.parametrize("code", [300, 400, 415, 425, 450, 460, 470, 480, 999])
 async def test_any_code_that_is_not_pending_or_done_is_a_final_refusal(code: int) -> None:
     refusing = answer({"status": {"code": code, "description": "Nie", "details": ["Brak przypisanych uprawnień"]}})
     ksef = signed_in_answers(**{STATUS: [PENDING, refusing]})
@@ -131,30 +132,88 @@ async def test_a_refusal_at_any_step_is_a_refused_sign_in(key: str) -> None:
     assert ksef.count(key) == 1
 
 
-@pytest.mark.parametrize("wrong", [httpx.ReadError("x"), httpx.ReadTimeout("x"), answer({}, 503), answer(b"<html>")])
-async def test_tokens_that_do_not_arrive_are_not_asked_for_twice(wrong: object) -> None:
-    ksef = signed_in_answers(**{REDEEM: wrong})
-    async with client(ksef) as connection:
-        with pytest.raises(AnswerLost):
+LOST = [httpx.ReadError("x"), httpx.ReadTimeout("x"), answer({}, 503), answer(b"<html>"), answer(b"", 403)]
+PASSING = [
+    *((key, wrong) for key in (SUBMIT, REDEEM) for wrong in LOST),
+    *((STATUS, answer({"status": {"code": code, "description": "Nie"}})) for code in (500, 550)),
+    (STATUS, answer({"status": {"code": 450, "details": ["Nieprawidłowe wyzwanie autoryzacyjne"]}})),
+    (STATUS, answer({}, 401)),
+    (SUBMIT, answer({"errors": [{"code": 21111, "description": "Nieprawidłowe wyzwanie autoryzacyjne."}]}, 400)),
+]
+
+
+@pytest.mark.parametrize(("key", "wrong"), PASSING, ids=lambda value: repr(value)[:40])
+async def test_a_sign_in_that_came_to_nothing_is_begun_anew_with_a_fresh_challenge(key: str, wrong: object) -> None:
+    sound, clock = signed_in_answers().answers[key], StillClock()
+    ksef = signed_in_answers(**{key: [wrong, wrong, sound]})
+    async with client(ksef, clock) as connection:
+        session = await sign_in(connection)
+    assert session.context == CONTEXT
+    assert (ksef.count(CHALLENGES), ksef.count(SUBMIT), ksef.count(key)) == (3, 3, 3)
+    assert clock.waits == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(("key", "wrong"), PASSING, ids=lambda value: repr(value)[:40])
+async def test_a_sign_in_is_begun_anew_a_few_times_only_and_no_step_is_repeated(key: str, wrong: object) -> None:
+    clock, ksef = StillClock(), signed_in_answers(**{key: wrong})
+    async with client(ksef, clock) as connection:
+        with pytest.raises(KsefError) as caught:
             await sign_in(connection)
-    assert ksef.count(REDEEM) == 1
+    assert isinstance(caught.value, (KsefUnavailable, SignInRefused))
+    assert isinstance(caught.value, AnswerLost) == (key == REDEEM)
+    assert (ksef.count(CHALLENGES), ksef.count(SUBMIT), ksef.count(key)) == (6, 6, 6)
+    assert clock.waits == [0.5, 1.0, 2.0, 4.0, 8.0]
 
 
-@pytest.mark.parametrize("wrong", [httpx.ReadError("x"), answer({}, 503), answer(b"")])
-async def test_a_signed_document_is_sent_once_and_losing_the_answer_costs_nothing(wrong: object) -> None:
+async def test_a_sign_in_is_not_begun_anew_after_a_minute() -> None:
+    clock = StillClock()
+
+    def slow(_: httpx.Request) -> httpx.Response:
+        clock.moment += timedelta(seconds=25)
+        return httpx.Response(504)
+
+    ksef = signed_in_answers(**{SUBMIT: slow})
+    async with client(ksef, clock) as connection:
+        with pytest.raises(KsefUnavailable):
+            await sign_in(connection)
+    assert ksef.count(SUBMIT) == 3
+
+
+@pytest.mark.parametrize("key", [CHALLENGES, SUBMIT, STATUS, REDEEM])
+async def test_a_short_pause_that_ksef_asks_for_is_waited_out_to_the_second(key: str) -> None:
+    clock = StillClock()
+    ksef = signed_in_answers(**{key: [answer({}, 429, Retry_After="20"), signed_in_answers().answers[key]]})
+    async with client(ksef, clock) as connection:
+        await sign_in(connection)
+    assert clock.moment - NOW == timedelta(seconds=20)
+    assert ksef.count(key) == 2
+
+
+@pytest.mark.parametrize("key", [CHALLENGES, SUBMIT, STATUS, REDEEM])
+async def test_a_long_pause_that_ksef_asks_for_is_told(key: str) -> None:
+    clock, ksef = StillClock(), signed_in_answers(**{key: answer({}, 429, Retry_After="61")})
+    async with client(ksef, clock) as connection:
+        with pytest.raises(RateLimited):
+            await sign_in(connection)
+    assert (clock.waits, ksef.count(key)) == ([], 1)
+
+
+@pytest.mark.parametrize("wrong", LOST)
+async def test_who_goes_step_by_step_decides_himself_whether_to_begin_anew(wrong: object) -> None:
+    """A person who signs by hand is never asked again behind his back."""
     ksef = signed_in_answers(**{SUBMIT: wrong})
     async with client(ksef) as connection:
         with pytest.raises(KsefUnavailable) as caught:
-            await sign_in(connection)
+            await connection.submit_signed(b"<x/>")
     assert not isinstance(caught.value, AnswerLost)
-    assert ksef.count(SUBMIT) == 1
+    assert (ksef.count(SUBMIT), ksef.count(CHALLENGES)) == (1, 0)
 
 
 async def test_a_credential_can_be_proved_without_taking_the_tokens() -> None:
-    ksef = signed_in_answers(**{STATUS: [PENDING, DONE]})
+    ksef = signed_in_answers(**{STATUS: [PENDING, answer({"status": {"code": 550}}), PENDING, DONE]})
     async with client(ksef) as connection:
-        await connection.processed(await connection.submit_signed(b"<x/>"))
-    assert ksef.count(REDEEM) == 0
+        assert await connection.prove(CONTEXT, lambda xml: xml) == REFERENCE
+    assert (ksef.count(REDEEM), ksef.count(SUBMIT)) == (0, 2)
 
 
 async def test_asking_for_the_status_survives_a_hiccup() -> None:

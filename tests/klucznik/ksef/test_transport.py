@@ -90,6 +90,8 @@ LEFT: list[tuple[object, str, str, int]] = [
     (httpx.LocalProtocolError("x"), "ksef_connection_lost", "reset", 3),
     (OSError("x"), "ksef_connection_lost", "reset", 3),
     *((answer({}, status), "ksef_error_answer", f"http_{status}", 3) for status in (408, 500, 502, 503, 504)),
+    (answer(b"", 403), "ksef_error_answer", "http_403", 3),
+    (answer(b"<html>", 403), "ksef_error_answer", "http_403", 3),
     *((answer({}, status), "ksef_error_answer", f"http_{status}", 1) for status in (301, 302, 307, 308, 501, 550)),
     (answer({}, 503, Retry_After="120"), "ksef_error_answer", "http_503", 1),
     *(
@@ -130,7 +132,7 @@ async def test_a_question_is_asked_again_after_a_growing_pause(wrong: object) ->
     assert 0.1 <= first <= 0.2 <= second <= 0.4
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 415, 422])
+@pytest.mark.parametrize("status", [400, 401, 404, 405, 409, 410, 415, 422])
 async def test_a_refusal_is_certain_and_asked_once(status: int) -> None:
     ksef = signed_in_answers(**{ENROLL: answer(b"<html>", status)})
     async with client(ksef) as connection:
@@ -139,6 +141,40 @@ async def test_a_refusal_is_certain_and_asked_once(status: int) -> None:
             await enroll(session)
     assert not isinstance(caught.value, KsefUnavailable)
     assert ksef.count(ENROLL) == 1
+
+
+async def test_a_403_in_ksefs_own_words_is_a_refusal_and_asked_once() -> None:
+    forbidden = answer({"title": "Forbidden", "status": 403, "reasonCode": "missing-permissions"}, 403)
+    ksef = signed_in_answers(**{ENROLL: forbidden, LIMITS: forbidden})
+    async with client(ksef) as connection:
+        session = await sign_in(connection)
+        for ask in (enroll(session), session.limits()):
+            with pytest.raises(KsefRefused) as caught:
+                await ask
+            assert caught.value.reason == "ksef_forbidden"
+    assert (ksef.count(ENROLL), ksef.count(LIMITS)) == (1, 1)
+
+
+@pytest.mark.parametrize("seconds", [1, 2])
+async def test_a_pause_of_seconds_is_obeyed_on_the_spot_but_never_before_a_call_that_spends(seconds: int) -> None:
+    clock, pause = StillClock(), answer({}, 429, Retry_After=str(seconds))
+    ksef = signed_in_answers(**{ENROLL: pause, LIMITS: [pause, LIMITS_BODY]})
+    async with client(ksef, clock) as connection:
+        session = await sign_in(connection)
+        await session.limits()
+        assert clock.waits == [float(seconds)]
+        with pytest.raises(RateLimited):
+            await enroll(session)
+    assert (ksef.count(ENROLL), ksef.count(LIMITS)) == (1, 2)
+
+
+async def test_pauses_without_an_end_are_told() -> None:
+    ksef = signed_in_answers(**{LIMITS: answer({}, 429, Retry_After="1")})
+    async with client(ksef) as connection:
+        session = await sign_in(connection)
+        with pytest.raises(RateLimited):
+            await session.limits()
+    assert ksef.count(LIMITS) == 4
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{"])
