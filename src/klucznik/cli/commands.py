@@ -30,6 +30,7 @@ from klucznik.cli.state import Settings
 from klucznik.domain.identifiers import Context, Subject, SubjectType, nip_checksum_ok, parse_nip, parse_pesel
 from klucznik.domain.keytype import KeyType
 from klucznik.errors import InputError
+from klucznik.ksef.calls import Watcher, unwatched
 
 if TYPE_CHECKING:
     from klucznik.domain.issuance import Issuance
@@ -329,7 +330,9 @@ def _new_password(settings: Settings) -> bytes:
     return asked.encode()
 
 
-def with_installation(settings: Settings, work: Callable[[Installation], Awaitable[T]]) -> T:
+def with_installation(
+    settings: Settings, work: Callable[[Installation], Awaitable[T]], *, watcher: Watcher = unwatched
+) -> T:
     from klucznik.services.installation import Installation
 
     async def opened() -> T:
@@ -339,6 +342,7 @@ def with_installation(settings: Settings, work: Callable[[Installation], Awaitab
             database_url=settings.database_url,
             ksef_url=settings.ksef_url,
             master_key=settings.master_key,
+            watcher=watcher,
         ) as klucznik:
             return await work(klucznik)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +11,10 @@ from klucznik.cli.options import P12, AsJson, Cert, Key, PasswordEnv
 from klucznik.cli.output import Output
 from klucznik.cli.state import Settings
 from klucznik.clock import by_the_machine
+from klucznik.operations import LogFormat, LogLevel
 
 if TYPE_CHECKING:
     from klucznik.cli import issuance_pictures
-    from klucznik.services.engine import Engine
     from klucznik.services.installation import Installation
     from klucznik.services.status import IssuanceStatus
 
@@ -112,27 +111,34 @@ def worker(
     ctx: typer.Context,
     at_once: Annotated[int, typer.Option("--at-once", min=1, max=256, metavar="N", help="help.at_once")] = 16,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="help.until_idle")] = False,
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option("--log-format", envvar="KLUCZNIK_LOG_FORMAT", metavar="json|text", help="help.log_format"),
+    ] = None,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            "--log-level", envvar="KLUCZNIK_LOG_LEVEL", metavar="debug|info|warning|error", help="help.log_level"
+        ),
+    ] = LogLevel.INFO,
+    metrics_port: Annotated[
+        int | None, typer.Option("--metrics-port", min=0, max=65535, metavar="N", help="help.metrics_port")
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option("--metrics-host", metavar="HOST", help="help.metrics_host")
+    ] = "127.0.0.1",
     as_json: AsJson = False,
 ) -> None:
-    from klucznik.cli.progress import Teller
-    from klucznik.services.engine import Engine
+    from klucznik.cli.worker import run
 
     settings, output = start(ctx, as_json)
-
-    async def work(klucznik: Installation) -> None:
-        engine = Engine(klucznik, at_once=at_once, listener=Teller(output))
-        _stop_on_signals(engine)
-        output.note(settings.words.say("worker.started", at_once=at_once))
-        await (engine.run_until_idle() if until_idle else engine.run())
-
-    with_installation(settings, work)
+    run(
+        settings,
+        output,
+        log_format=log_format,
+        log_level=log_level,
+        at_once=at_once,
+        until_idle=until_idle,
+        metrics_at=None if metrics_port is None else (metrics_host, metrics_port),
+    )
     output.result({"outcome": "worker_stopped"}, settings.words.say("worker.stopped"))
-
-
-def _stop_on_signals(engine: Engine) -> None:
-    """SIGTERM and Ctrl-C: the present step of each issuance is finished, the rest is left to whoever comes next."""
-    import signal
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, engine.stop)

@@ -51,6 +51,16 @@ class Output:
 
         return Live(console=self._out, auto_refresh=False, transient=False)
 
+    @property
+    def person_reads_errors(self) -> bool:
+        """Whether standard error is a terminal."""
+        return self._err.is_terminal
+
+    @property
+    def colours(self) -> bool:
+        """Whether standard error takes colours."""
+        return self._err.is_terminal and not self._err.no_color
+
     def note(self, text: str, *, sign: str = "·", style: str = "dim") -> None:
         """One line of progress or a hint."""
         if not self.as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from klucznik.domain.environments import Environment
@@ -89,6 +89,24 @@ def parse_serial(text: str) -> str:
     if not _SERIAL.fullmatch(serial):
         raise InvalidValue("serial_malformed", value=text[:40])
     return serial
+
+
+class Expiry(StrEnum):
+    """How soon a certificate runs out. Each counts what the ones before it do not."""
+
+    EXPIRED = "expired"
+    WITHIN_7_DAYS = "within_7d"
+    WITHIN_30_DAYS = "within_30d"
+    WITHIN_90_DAYS = "within_90d"
+    LATER = "later"
+
+
+EXPIRES_WITHIN = {
+    Expiry.EXPIRED: timedelta(),
+    Expiry.WITHIN_7_DAYS: timedelta(days=7),
+    Expiry.WITHIN_30_DAYS: timedelta(days=30),
+    Expiry.WITHIN_90_DAYS: timedelta(days=90),
+}
 
 
 class Origin(StrEnum):

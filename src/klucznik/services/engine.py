@@ -10,9 +10,11 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 
 from sqlalchemy import Connection
 
+from klucznik.clock import stopwatch
 from klucznik.domain.identifiers import Subject
 from klucznik.errors import KlucznikError, SubjectBusy
 from klucznik.services.advance import advance
@@ -22,6 +24,7 @@ from klucznik.storage import issuances
 
 # Another process may order at any moment; a look at one index costs next to nothing.
 _LOOK_EVERY_S = 1.0
+_STILL_AT_WORK_S = 15.0
 # After an error that nobody foresaw, lest it be met again a second later.
 _AFTER_A_SURPRISE = timedelta(minutes=1)
 
@@ -42,10 +45,16 @@ class Engine:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False, repr=False)
     _not_before: dict[str, datetime] = field(default_factory=dict, init=False, repr=False)
+    _looked_at: float = field(default=-inf, init=False, repr=False)
 
     def stop(self) -> None:
         """Take on nothing more; what is being worked on ends after its present step."""
         self._stopping.set()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has looked for what is due within the last moments, and takes on more."""
+        return not self._stopping.is_set() and stopwatch() - self._looked_at < _STILL_AT_WORK_S
 
     async def run(self) -> None:
         """Until `stop`."""
@@ -59,10 +68,11 @@ class Engine:
     async def run_until_idle(self) -> None:
         """Until nothing is due any more; what waits for a later moment is left waiting."""
         while await self._take_what_is_due() or self._running:
-            await asyncio.wait(self._running.values(), return_when="FIRST_COMPLETED")
+            await asyncio.wait(self._running.values(), timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED")
 
     async def _take_what_is_due(self) -> int:
         """Start on due issuances, as many as there is room for; how many were started."""
+        self._looked_at = stopwatch()
         room = self.at_once - len(self._running)
         if room <= 0:
             return 0
@@ -95,8 +105,13 @@ class Engine:
         except SubjectBusy:
             return  # somebody else is at it
         except KlucznikError as error:
-            _log.warning("issuance %s stopped: %s", issuance_id, error)
+            _log.warning("issuance %s stopped: %s", issuance_id, error, extra={"facts": {"issuance": issuance_id}})
         except Exception as error:
             # Not with its text: that of a foreign error may hold anything.
-            _log.error("issuance %s met an unforeseen %s", issuance_id, type(error).__name__)
+            _log.error(
+                "issuance %s met an unforeseen %s",
+                issuance_id,
+                type(error).__name__,
+                extra={"facts": {"issuance": issuance_id}},
+            )
             self._not_before[issuance_id] = self.installation.clock.now() + _AFTER_A_SURPRISE

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, select, update
 
-from klucznik.domain.certificates import CertificateType, HeldCertificate, Origin
+from klucznik.domain.certificates import EXPIRES_WITHIN, CertificateType, Expiry, HeldCertificate, Origin
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject, SubjectType
 from klucznik.storage.schema import certificates, issuances
@@ -85,6 +85,24 @@ def page(
         query = query.where(certificates.c.serial_number > after)
     rows = connection.execute(query.order_by(certificates.c.serial_number).limit(size))
     return [_certificate(row) for row in rows]
+
+
+def count_expiring(
+    connection: Connection, environment: Environment, *, now: datetime
+) -> dict[tuple[CertificateType, Expiry], int]:
+    """How many run out how soon. Of each subject and type the one that lasts longest counts, revoked ones never."""
+    last = (
+        select(certificates.c.type, func.max(certificates.c.valid_to).label("valid_to"))
+        .where(certificates.c.environment == environment.value, certificates.c.revoked_at.is_(None))
+        .group_by(certificates.c.subject_type, certificates.c.subject_value, certificates.c.type)
+        .subquery()
+    )
+    soon = case(
+        *((last.c.valid_to <= now + within, expiry.value) for expiry, within in EXPIRES_WITHIN.items()),
+        else_=Expiry.LATER.value,
+    ).label("soon")
+    rows = connection.execute(select(last.c.type, soon, func.count().label("number")).group_by(last.c.type, soon))
+    return {(CertificateType(row.type), Expiry(row.soon)): row.number for row in rows}
 
 
 def mark_verified(connection: Connection, environment: Environment, serial_number: str, *, now: datetime) -> None:

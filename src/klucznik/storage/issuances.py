@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, func, insert, select, tuple_, update
 
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.environments import Environment
@@ -125,6 +125,36 @@ def running(connection: Connection, environment: Environment, subject: Subject) 
         .limit(1)
     ).one_or_none()
     return None if row is None else _issuance(row)
+
+
+def count_running(
+    connection: Connection, environment: Environment
+) -> tuple[dict[IssuanceState, int], dict[WaitKind, int]]:
+    """How many have not ended, by state, and how many of them wait, by what for."""
+    states, waits = defaultdict[IssuanceState, int](int), defaultdict[WaitKind, int](int)
+    rows = connection.execute(
+        select(issuances.c.state, issuances.c.wait_kind, func.count().label("number"))
+        .where(issuances.c.environment == environment.value, issuances.c.state.in_(_RUNNING))
+        .group_by(issuances.c.state, issuances.c.wait_kind)
+    )
+    for row in rows:
+        states[IssuanceState(row.state)] += row.number
+        if row.wait_kind is not None:
+            waits[WaitKind(row.wait_kind)] += row.number
+    return dict(states), dict(waits)
+
+
+def count_unknown(connection: Connection, environment: Environment) -> int:
+    """How many requests of running issuances are in doubt."""
+    return connection.execute(
+        select(func.count())
+        .select_from(enrollments.join(issuances))
+        .where(
+            issuances.c.environment == environment.value,
+            issuances.c.state.in_(_RUNNING),
+            enrollments.c.state == EnrollmentState.UNKNOWN.value,
+        )
+    ).scalar_one()
 
 
 def add_enrollment(connection: Connection, enrollment: Enrollment, *, now: datetime) -> None:

@@ -1,0 +1,111 @@
+"""Runs a worker in this process: its log, its pages, its signals. What it works on is `services.engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+from socket import socket
+from typing import TYPE_CHECKING
+
+from klucznik.cli.commands import with_installation
+from klucznik.cli.output import Output
+from klucznik.cli.state import Settings
+from klucznik.ksef.calls import Exchange
+from klucznik.operations import LogFormat, LogLevel
+from klucznik.operations.log import Log, logging_to
+from klucznik.services.engine import Engine
+from klucznik.services.installation import Installation
+from klucznik.services.progress import Progress
+
+if TYPE_CHECKING:
+    from klucznik.operations.metrics import Metrics
+
+
+def run(
+    settings: Settings,
+    output: Output,
+    *,
+    log_format: LogFormat | None,
+    log_level: LogLevel,
+    at_once: int,
+    until_idle: bool,
+    metrics_at: tuple[str, int] | None,
+) -> None:
+    """Work until SIGTERM or Ctrl-C, or until nothing is due.
+
+    Args:
+        log_format: None: text on a terminal, JSON elsewhere.
+        metrics_at: host and port of the pages; None: there are none.
+
+    Raises:
+        InputError: the pages cannot be served there; nothing was begun.
+    """
+    listening, metrics = _counters(metrics_at)
+    shape = log_format or (LogFormat.TEXT if output.person_reads_errors else LogFormat.JSON)
+    to = logging_to(sys.stderr, shape, log_level, output.colours)
+    with closing(listening) if listening else nullcontext(), to as log:
+        sight = _Sight(log, metrics, listening)
+
+        async def work(klucznik: Installation) -> None:
+            engine = Engine(klucznik, at_once=at_once, listener=sight.hear)
+            _stop_on_signals(engine)
+            async with sight.shown(klucznik, engine):
+                await (engine.run_until_idle() if until_idle else engine.run())
+
+        with_installation(settings, work, watcher=sight.watch)
+
+
+def _counters(metrics_at: tuple[str, int] | None) -> tuple[socket | None, Metrics | None]:
+    if metrics_at is None:
+        return None, None
+    from klucznik.operations.metrics import Metrics
+    from klucznik.operations.pages import listen
+
+    return listen(*metrics_at), Metrics()
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What can be seen of a worker: its log, and its pages where they are asked for."""
+
+    log: Log
+    metrics: Metrics | None
+    listening: socket | None
+
+    def hear(self, progress: Progress) -> None:
+        self.log.hear(progress)
+        if self.metrics is not None:
+            self.metrics.hear(progress)
+
+    def watch(self, exchange: Exchange) -> None:
+        self.log.watch(exchange)
+        if self.metrics is not None:
+            self.metrics.watch(exchange)
+
+    @asynccontextmanager
+    async def shown(self, klucznik: Installation, engine: Engine) -> AsyncIterator[None]:
+        """From the first line of the log to the last, with the pages between."""
+        facts = {"environment": klucznik.environment.value, "database": klucznik.database.shown}
+        facts["version"] = version("klucznik")
+        if self.metrics is None or self.listening is None:
+            self.log.say("worker_started", at_once=engine.at_once, **facts)
+            yield
+        else:
+            from klucznik.operations.pages import Pages, served, url_of
+
+            async with served(Pages(klucznik, self.metrics, lambda: engine.at_work), self.listening):
+                self.log.say("worker_started", at_once=engine.at_once, pages=url_of(self.listening), **facts)
+                yield
+        self.log.say("worker_stopped")
+
+
+def _stop_on_signals(engine: Engine) -> None:
+    """The present step of each issuance is finished, the rest is left to whoever comes next."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, engine.stop)
