@@ -54,6 +54,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench pair --rtt-ms 50
 	$(BIN)/python -m bench cli
 	$(BIN)/python -m bench sandbox
+	$(BIN)/python -m bench durable
 
 conformance: $(VENV)/.dev
 	@$(BIN)/python -m tests.sandbox.conformance

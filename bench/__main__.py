@@ -1,6 +1,6 @@
 """The command line of the benchmarks: reads the options, runs one of them, prints a table or JSON.
 
-What is measured lives in `pair`, `cli` and `sandbox`.
+What is measured lives in `pair`, `cli`, `sandbox` and `durable`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from bench import cli, pair, sandbox
+from bench import cli, durable, pair, sandbox
 from bench.report import Report
 
 
@@ -25,6 +25,8 @@ def _measured(options: argparse.Namespace) -> Report:
         return pair.measure(rtt_ms=options.rtt_ms, tls=options.tls, repeats=options.repeats)
     if options.command == "cli":
         return cli.measure(repeats=options.repeats)
+    if options.command == "durable":
+        return durable.measure(pairs=options.pairs, at_once=options.at_once, repeats=options.repeats)
     return sandbox.measure(subjects=options.subjects, jobs=options.jobs, repeats=options.repeats)
 
 
@@ -40,8 +42,12 @@ def _parser() -> argparse.ArgumentParser:
         "--subjects", type=_whole, default=10_000, help="who fills it; ten certificates each (default: %(default)s)"
     )
     own.add_argument("--jobs", type=_whole, default=320, help="sign-ins and pairs of each kind (default: %(default)s)")
-    for command in (pairs, processes, own):
-        command.add_argument("--repeats", type=_whole, default=7, help="runs of each (default: %(default)s)")
+    lasting = commands.add_parser("durable", help="what it costs that nothing is lost, and how it grows")
+    lasting.add_argument("--pairs", type=_whole, default=500, help="pairs of each kind (default: %(default)s)")
+    lasting.add_argument("--at-once", type=_whole, default=8, help="pairs in flight (default: %(default)s)")
+    for command in (pairs, processes, own, lasting):
+        repeats = 1 if command is lasting else 7
+        command.add_argument("--repeats", type=_whole, default=repeats, help="runs of each (default: %(default)s)")
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

@@ -61,6 +61,18 @@ def test_bench_sandbox_weighs_speed_size_and_start() -> None:
     assert all(row["CPU s"] > 0 for row in starts)
 
 
+def test_bench_durable_weighs_pairs_with_and_without_and_what_waits() -> None:
+    report = json.loads(bench("durable", "--pairs", "2", "--at-once", "2", "--json"))
+    pairs, waiting = report["tables"].values()
+    assert [row["how"].partition(":")[0] for row in pairs] == ["in-memory", "issue", "engine"]
+    assert all(row["CPU ms/pair"] > 0 for row in pairs)
+    # The least that a pair with both proofs takes, and nothing wasted on durability; without it the proof's login is
+    # ended, and its tokens are taken.
+    assert [row["requests/pair"] for row in pairs] == [18, 16, 16]
+    assert [row["waiting issuances"] for row in waiting] == [10, 10_000, "ratio"]
+    assert all(row["RSS MiB"] > 0 and row["look ms"] > 0 for row in waiting)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [["pair", "--repeats", "0"], ["cli", "--repeats", "few"], ["sandbox", "--subjects", "0"], ["everything"], []],

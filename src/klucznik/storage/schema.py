@@ -87,7 +87,7 @@ issuances = Table(
     Column("wait_looks", Integer),
     Column("wait_reason", String(64)),
     # When somebody should look at it; None: it has ended, or only a person can take it on.
-    Column("wake_at", UtcDateTime, index=True),
+    Column("wake_at", UtcDateTime),
     Column("limits_until", UtcDateTime),
     Column("cancelled_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
@@ -95,6 +95,7 @@ issuances = Table(
     Column("version", Integer, nullable=False),
     Index(None, "environment", "subject_type", "subject_value", "state"),
     Index(None, "environment", "context_type", "context_value"),
+    Index(None, "environment", "wake_at"),
 )
 
 # The login with which a running issuance goes on, whoever takes it on: its tokens, sealed by the vault. Removed at the

@@ -19,7 +19,7 @@ def upgrade() -> None:
     op.add_column("issuances", sa.Column("wake_at", UtcDateTime(timezone=True), nullable=True))
     op.add_column("issuances", sa.Column("limits_until", UtcDateTime(timezone=True), nullable=True))
     op.add_column("issuances", sa.Column("cancelled_at", UtcDateTime(timezone=True), nullable=True))
-    op.create_index(op.f("ix_issuances_wake_at"), "issuances", ["wake_at"], unique=False)
+    op.create_index(op.f("ix_issuances_environment_wake_at"), "issuances", ["environment", "wake_at"], unique=False)
     # Whatever was interrupted before is due at once.
     names = ("wake_at", "updated_at", "state")
     issuances = sa.table("issuances", *(sa.column(name) for name in names))
