@@ -95,6 +95,11 @@ class KsefRefused(KsefError):
         self.details = details
         self.trace_id = trace_id
 
+    @property
+    def passing(self) -> bool:
+        """KSeF's own status codes 500 and 550: something went wrong there, "try again"."""
+        return self.code is not None and 500 <= self.code < 600
+
 
 class SignInRefused(KsefRefused):
     """The sign-in was refused, at once (HTTP 400) or when it was processed (status 415, 450, 460, 470, 480 …)."""

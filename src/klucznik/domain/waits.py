@@ -11,6 +11,10 @@ from enum import StrEnum
 
 # Waiting for limits ends here: whoever still wants certificates then orders anew.
 LONGEST_WAIT_FOR_LIMITS = timedelta(days=60)
+# KSeF is asked again for a certificate while it gives a wrong one: it may well hold the right one, and the request is
+# spent. After so many wrong answers over so long it is believed.
+WRONG_ANSWERS = 5
+WRONG_FOR = timedelta(minutes=3)
 
 
 class WaitKind(StrEnum):
@@ -18,6 +22,7 @@ class WaitKind(StrEnum):
     UNSETTLED = "unsettled"  # a request whose answer was lost may still show
     PACED = "paced"  # KSeF, or our own pace, allows the next call later
     KSEF_UNAVAILABLE = "ksef_unavailable"
+    WRONG_CERTIFICATE = "wrong_certificate"  # KSeF gave another certificate than was asked for
     NEEDS_SIGNATURE = "needs_signature"  # the login is over and only a person can sign a new one
     LIMITS = "limits"  # the limits leave no room, and the user wants to wait
 
@@ -65,6 +70,7 @@ class _Pauses:
 _PAUSES = {
     WaitKind.UNSETTLED: _Pauses(10, 1.1, 600),
     WaitKind.KSEF_UNAVAILABLE: _Pauses(5, 2, 900),
+    WaitKind.WRONG_CERTIFICATE: _Pauses(5, 3, 900),
 }
 
 
@@ -75,3 +81,10 @@ def pause(kind: WaitKind, looks: int) -> timedelta:
         looks: how many times in a row it has already been looked for.
     """
     return _PAUSES[kind].nth(looks)
+
+
+def believed(wait: Wait | None, now: datetime) -> bool:
+    """Whether one more wrong certificate, after those of `wait`, is KSeF's last word."""
+    if wait is None or wait.kind is not WaitKind.WRONG_CERTIFICATE:
+        return False
+    return wait.looks + 1 >= WRONG_ANSWERS and now - wait.since >= WRONG_FOR

@@ -116,16 +116,11 @@ class Walk:
             return
         if isinstance(error, RateLimited | Paced):
             await self.road.park(issuance, WaitKind.PACED, error.until, error.reason)
-        elif isinstance(error, SignatureNeeded) or (isinstance(error, KsefRefused) and not _passing(error)):
+        elif isinstance(error, SignatureNeeded) or (isinstance(error, KsefRefused) and not error.passing):
             # Whoever is signed in may not do this: somebody has to sign in who may.
             await self.road.park(issuance, WaitKind.NEEDS_SIGNATURE, None, error.reason)
         else:
             await self.road.park_until_ksef_answers(issuance, error.reason)
-
-
-def _passing(error: KsefRefused) -> bool:
-    """KSeF's own status codes 500 and 550: something went wrong there, "try again"."""
-    return error.code is not None and 500 <= error.code < 600
 
 
 def _may_look(issuance: Issuance, installation: Installation) -> bool:

@@ -83,7 +83,7 @@ class Login:
         try:
             signed_in = await sign_in(self.installation, self.issuance.context, signer, listener=self.listener)
         except SignInRefused as error:
-            if "vault" in self._tried:
+            if "vault" in self._tried and not error.passing:
                 # What the vault holds signs in no more (revoked, rights lost): a person has to look.
                 raise SignatureNeeded("login_refused", code=error.code, text=error.text) from None
             raise

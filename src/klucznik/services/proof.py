@@ -5,7 +5,7 @@ Rule 6 of the design: first the certificate itself, then a real login with the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -15,7 +15,7 @@ from cryptography import x509
 from klucznik.domain.certificates import CertificateType, HeldCertificate, Origin
 from klucznik.domain.identifiers import Context
 from klucznik.domain.issuance import Enrollment, Issuance
-from klucznik.errors import VerificationFailed
+from klucznik.errors import KsefUnavailable, VerificationFailed
 from klucznik.keys.csr import data_in
 from klucznik.ksef.answers import RetrievedCertificate
 from klucznik.ksef.kod2 import VerifyingKey, sign_link, verify_link
@@ -42,18 +42,36 @@ class Proof:
     link: str | None = None
 
 
-def check_profile(
-    issuance: Issuance, enrollment: Enrollment, given: RetrievedCertificate, *, now: datetime
+def find_ours(
+    issuance: Issuance, enrollment: Enrollment, given: Mapping[str, RetrievedCertificate], *, now: datetime
 ) -> HeldCertificate:
-    """The certificate as it goes into the vault.
+    """The certificate of `enrollment` among those that KSeF gave, as it goes into the vault.
+
+    The certificate itself says which it is: its label is looked at first, but the labels of two may be swapped.
 
     Raises:
         VerificationFailed: another public key, type, subject, serial number or validity than asked for.
+        KsefUnavailable: ``certificate_not_handed_out``.
     """
+    serial_number = enrollment.certificate_serial_number or ""
+    labelled = given.get(serial_number)
+    others = [other for other in given.values() if other is not labelled]
+    wrong: VerificationFailed | None = None
+    for candidate in [*([] if labelled is None else [labelled]), *others]:
+        try:
+            return _checked(issuance, enrollment, candidate.der, now=now)
+        except VerificationFailed as error:
+            wrong = wrong or error
+    if labelled is None or wrong is None:
+        raise KsefUnavailable("certificate_not_handed_out", serial=serial_number)
+    raise wrong
+
+
+def _checked(issuance: Issuance, enrollment: Enrollment, der: bytes, *, now: datetime) -> HeldCertificate:
     facts = check_issued(
-        given.der,
+        der,
         type=enrollment.type,
-        serial_number=given.serial_number,
+        serial_number=enrollment.certificate_serial_number or "",
         public_key=x509.load_der_x509_csr(enrollment.csr).public_key(),
         data=data_in(enrollment.csr),
         environment=issuance.environment,
@@ -61,14 +79,14 @@ def check_profile(
     )
     return HeldCertificate(
         environment=issuance.environment,
-        serial_number=given.serial_number,
+        serial_number=facts.serial_number,
         subject=issuance.subject,
         type=enrollment.type,
         name=enrollment.name,
         common_name=facts.common_name,
         valid_from=facts.valid_from,
         valid_to=facts.valid_to,
-        der=given.der,
+        der=der,
         key_id=enrollment.key_id,
         origin=Origin.ISSUED,
     )

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from klucznik.domain.certificates import CertificateRecord
 from klucznik.domain.issuance import Enrollment
 from klucznik.domain.renewal_window import REQUEST_WINDOW
-from klucznik.errors import VerificationFailed
+from klucznik.ksef.answers import RetrievedCertificate
 from klucznik.services.installation import Installation
 from klucznik.services.sign_in import SignedIn
 from klucznik.storage import issuances
@@ -38,32 +40,32 @@ class Verdict:
 
 async def investigate(installation: Installation, signed_in: SignedIn, enrollment: Enrollment) -> Verdict | None:
     """Look once. None: it cannot be told yet; nothing was sent, looking again later is safe."""
-    found = await _by_name(signed_in, enrollment)
-    if found is not None:
-        return found
+    listed = await _listed(signed_in, enrollment)
+    for record in listed:
+        given = (await signed_in.session.retrieve([record.serial_number])).get(record.serial_number)
+        if given is not None and _has_our_key(given, enrollment):
+            return Verdict(record.serial_number, record.requested_at)
     now = installation.clock.now()
-    if await _never_arrived(installation, signed_in, enrollment, now):
+    # What is listed under our name did arrive, even where KSeF does not hand it out or gives something else for it.
+    if not listed and await _never_arrived(installation, signed_in, enrollment, now):
         return Verdict(None)
     if enrollment.sent_at is not None and now - enrollment.sent_at >= GIVEN_UP_AFTER:
         return Verdict(None, given_up=True)
     return None
 
 
-async def _by_name(signed_in: SignedIn, enrollment: Enrollment) -> Verdict | None:
-    async for record in signed_in.session.certificates(name=enrollment.name):
-        if record.name != enrollment.name or record.type is not enrollment.type:
-            continue
-        given = (await signed_in.session.retrieve([record.serial_number])).get(record.serial_number)
-        if given is None:
-            continue
-        try:
-            found = _public_key(x509.load_der_x509_certificate(given.der))
-        except (ValueError, x509.InvalidVersion):
-            raise VerificationFailed("certificate_unreadable", serial=record.serial_number) from None
-        if found != _public_key(x509.load_der_x509_csr(enrollment.csr)):
-            raise VerificationFailed("certificate_of_same_name", serial=record.serial_number, name=enrollment.name)
-        return Verdict(record.serial_number, record.requested_at)
-    return None
+async def _listed(signed_in: SignedIn, enrollment: Enrollment) -> list[CertificateRecord]:
+    """What KSeF lists under the very name of the request."""
+    found = signed_in.session.certificates(name=enrollment.name)
+    return [record async for record in found if record.name == enrollment.name and record.type is enrollment.type]
+
+
+def _has_our_key(given: RetrievedCertificate, enrollment: Enrollment) -> bool:
+    try:
+        found = _public_key(x509.load_der_x509_certificate(given.der))
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
+        return False
+    return found == _public_key(x509.load_der_x509_csr(enrollment.csr))
 
 
 async def _never_arrived(

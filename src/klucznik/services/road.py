@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from klucznik.domain.certificates import CertificateType
+from klucznik.domain.certificates import CertificateType, HeldCertificate
 from klucznik.domain.enrollment_data import EnrollmentData
 from klucznik.domain.issuance import (
     Enrollment,
@@ -33,7 +33,7 @@ from klucznik.domain.limits import Limits
 from klucznik.domain.polling import next_poll
 from klucznik.domain.preflight import Finding, Refusal, preflight
 from klucznik.domain.sealed import KeyBinding, SealedKey
-from klucznik.domain.waits import Wait, WaitKind, pause, wait_after
+from klucznik.domain.waits import Wait, WaitKind, believed, pause, wait_after
 from klucznik.errors import (
     AnswerLost,
     KsefRefused,
@@ -406,23 +406,42 @@ class Road:
     async def _retrieve(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
         serial_numbers = [enrollment.certificate_serial_number or "" for enrollment in those]
         retrieved = await (await self.login.session()).retrieve(serial_numbers)
-        for enrollment, serial_number in zip(those, serial_numbers, strict=True):
-            given = retrieved.get(serial_number)
-            if given is None:
-                raise KsefUnavailable("certificate_not_handed_out", serial=serial_number)
+        wrong: list[tuple[Enrollment, VerificationFailed]] = []
+        missing: KsefUnavailable | None = None
+        for enrollment in those:  # what is right is kept, whatever is wrong with the other
             try:
-                held = proof.check_profile(issuance, enrollment, given, now=self._now)
+                held = proof.find_ours(issuance, enrollment, retrieved, now=self._now)
             except VerificationFailed as error:
-                await self._reject(enrollment, error)
-                raise
-
-            def commit(connection: Connection, enrollment: Enrollment = enrollment, held=held) -> None:  # type: ignore[no-untyped-def]
-                certificates.add(connection, held, now=self._now)
-                issuances.save_enrollment(connection, enrollment, EnrollmentState.RETRIEVED, now=self._now)
-
-            await self._commit(commit)
-            self.listener(Progress(Stage.RETRIEVED, type=enrollment.type))
+                wrong.append((enrollment, error))
+            except KsefUnavailable as error:
+                missing = error
+            else:
+                await self._keep(enrollment, held)
+        if wrong:
+            return await self._ask_again(issuance, wrong)
+        if missing is not None:
+            raise missing
         return issuance
+
+    async def _keep(self, enrollment: Enrollment, held: HeldCertificate) -> None:
+        def commit(connection: Connection) -> None:
+            certificates.add(connection, held, now=self._now)
+            issuances.save_enrollment(connection, enrollment, EnrollmentState.RETRIEVED, now=self._now)
+
+        await self._commit(commit)
+        self.listener(Progress(Stage.RETRIEVED, type=enrollment.type))
+
+    async def _ask_again(self, issuance: Issuance, wrong: Sequence[tuple[Enrollment, VerificationFailed]]) -> Issuance:
+        """One wrong answer says nothing about the certificate that KSeF holds; only one that stays is its last word."""
+        kind, before = WaitKind.WRONG_CERTIFICATE, self._before
+        _, error = wrong[0]
+        if believed(before, self._now):
+            for enrollment, failed in wrong:
+                await self._reject(enrollment, failed)
+            raise error
+        rest = pause(kind, before.looks if before is not None and before.kind is kind else 0)
+        self.listener(Progress(Stage.WAITING_FOR_KSEF, seconds=rest.total_seconds()))
+        return await self.park(issuance, kind, self._now + rest, error.reason)
 
     async def _verify(self, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
         """A real login with the one, a signed and verified KOD II link with the other; the limits beside them."""
@@ -436,9 +455,13 @@ class Road:
         except SignInRefused as error:
             if error.code == _CERTIFICATE_INVALID:
                 await self._reject_authentication(those, error)
+            elif error.passing:
+                return await self._prove_later(issuance, error)
             raise VerificationFailed(
                 "new_certificate_cannot_sign_in", code=error.code, text=error.text, details=" ".join(error.details)
             ) from None
+        except KsefUnavailable as error:
+            return await self._prove_later(issuance, error)
 
         def commit(connection: Connection) -> Issuance:
             for enrollment in those:
@@ -452,6 +475,12 @@ class Road:
         for enrollment in those:
             self.listener(Progress(Stage.VERIFIED, type=enrollment.type))
         return saved
+
+    async def _prove_later(self, issuance: Issuance, error: SignInRefused | KsefUnavailable) -> Issuance:
+        """The certificates are in the vault; that KSeF does not answer now says nothing about them."""
+        if isinstance(error, (RateLimited, Paced)):
+            return await self.park(issuance, WaitKind.PACED, error.until, error.reason)
+        return await self.park_until_ksef_answers(issuance, error.reason)
 
     async def _reject_authentication(self, those: Sequence[Enrollment], error: SignInRefused) -> None:
         """The certificate will never sign in (revoked meanwhile): its road ends, lest it bar the subject for good."""

@@ -26,6 +26,8 @@ _BUSY_PAUSE_S = 1.0
 # How long a caller is kept waiting: for the subject, and for KSeF.
 _BUSY_PATIENCE = timedelta(minutes=2)
 _PATIENCE = timedelta(minutes=10)
+# Where nothing is missing but the proof, and KSeF does not answer: whoever waits has the certificates.
+_PATIENCE_FOR_PROOF = timedelta(minutes=1)
 
 # Under the lease: the issuance to go on with; None: there is nothing to do.
 TakeUp = Callable[[leases.Lease], Awaitable[Issuance | None]]
@@ -83,7 +85,8 @@ async def _sit_out(installation: Installation, issuance: Issuance, began: dateti
     wait, now = issuance.wait, installation.clock.now()
     if wait is None or wait.until is None:
         return
-    at_most = max(began, wait.since) + _PATIENCE
+    patience = _PATIENCE_FOR_PROOF if wait.kind is WaitKind.KSEF_UNAVAILABLE else _PATIENCE
+    at_most = max(began, wait.since) + patience
     # A pace is kept to the second; everything else may be looked at once more before the caller goes.
     until = wait.until if wait.kind is WaitKind.PACED else min(wait.until, at_most)
     if until > at_most or now >= at_most:
@@ -98,6 +101,9 @@ async def _still_waiting(installation: Installation, issuance: Issuance) -> Ksef
             return KsefUnavailable("enrollment_undecided", name=row.name)
         if row.state is EnrollmentState.REQUESTED:
             return KsefUnavailable("still_processing", reference=row.reference_number)
+    unproved = [row for row in rows if row.state is EnrollmentState.RETRIEVED]
+    if unproved:
+        return KsefUnavailable("proof_pending", held=len(unproved), issuance=issuance.id)
     return KsefUnavailable("issuance_waits", issuance=issuance.id)
 
 
