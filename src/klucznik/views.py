@@ -19,6 +19,7 @@ from klucznik.domain.remedies import Remedy
 from klucznik.domain.renewal_window import Estimate
 from klucznik.messages.catalogue import Words
 from klucznik.messages.refusal import cause_text, reason_text, remedy_text
+from klucznik.services.audit import Verified
 from klucznik.services.cancel import Cancelled
 from klucznik.services.certificates import SubjectCertificates
 from klucznik.services.export import Exported
@@ -288,4 +289,14 @@ def test_credential(whose: Subject, certificate_file: Path, key_file: Path) -> J
         "subject": subject(whose),
         "certificate_file": str(certificate_file),
         "key_file": str(key_file),
+    }
+
+
+def audit_verified(found: Verified) -> Json:
+    return {
+        "outcome": "audit_broken" if found.broken else "audit_whole",
+        "chains": found.chains,
+        "rows": found.rows,
+        "compared": found.compared,
+        "broken": [{"chain": one.chain, "number": one.number, "flaw": one.flaw.value} for one in found.broken],
     }

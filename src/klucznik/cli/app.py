@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import commands, issuances, language
+from klucznik.cli import audit, commands, issuances, language
 from klucznik.cli.demo import demo
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
@@ -31,6 +31,10 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "test-credential": commands.make_test_credential,
     "demo": demo,
     "version": commands.version,
+}
+
+_GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
+    "audit": {"verify": audit.verify, "export": audit.export},
 }
 
 
@@ -73,4 +77,9 @@ def build(words: Words) -> typer.Typer:
 
     for name, function in _COMMANDS.items():
         application.command(name, cls=command, help=words.say(f"help.command.{name}"))(function)
+    for name, functions in _GROUPS.items():
+        under = typer.Typer(cls=group, add_completion=False, help=words.say(f"help.group.{name}"))
+        for verb, function in functions.items():
+            under.command(verb, cls=command, help=words.say(f"help.command.{name}.{verb}"))(function)
+        application.add_typer(under, name=name)
     return application

@@ -40,6 +40,10 @@ class Output:
         else:
             self._out.print(shown)
 
+    def line(self, text: str) -> None:
+        """One line of a result that is itself lines for machines, with or without ``--json``."""
+        sys.stdout.write(text + "\n")
+
     def picture(self, shown: RenderableType) -> None:
         """A part of the outcome that is shown before the rest is known; nothing with ``--json``."""
         if not self.as_json:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from klucznik.errors import InputError, KlucznikError, StorageError
 
@@ -53,6 +54,29 @@ def write_files(files: Mapping[Path, bytes], *, overwrite: bool = False) -> None
     finally:
         for leftover in (*temporary.values(), *saved.values()):
             _remove(leftover)
+
+
+@contextmanager
+def new_file(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """A file to write piece by piece (0600), which appears whole when the body ends, and not at all where it fails.
+
+    Raises as `write_files`.
+    """
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        if not overwrite:
+            _check_absent(target)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _put(temporary, target, overwrite=overwrite)
+        _sync_directory(target.parent)
+    except OSError as error:
+        raise explain(error, target) from None
+    finally:
+        _remove(temporary)
 
 
 def make_directory(directory: Path) -> None:

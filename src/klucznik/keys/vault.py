@@ -5,12 +5,15 @@ The records are saved by `storage`; where a master key comes from lives in `mast
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from klucznik.domain.sealed import KeyBinding, SealedKey, SealedLogin, WrappedDataKey
@@ -23,13 +26,14 @@ _NONCE = 12
 
 
 class Vault:
-    """Seals and unseals private keys and logins. Holds the data keys open, in memory alone."""
+    """Seals and unseals private keys and logins, puts MACs on the audit log. Holds the data keys in memory alone."""
 
-    __slots__ = ("_current", "_master", "_secrets")
+    __slots__ = ("_current", "_mac_keys", "_master", "_secrets")
 
     def __init__(self, master: MasterKey, data_keys: dict[str, bytes]) -> None:
         self._master = master
         self._secrets = data_keys
+        self._mac_keys: dict[str, bytes] = {}
         self._current = next(reversed(data_keys), None)
 
     @classmethod
@@ -99,6 +103,27 @@ class Vault:
         if private_key is None:
             raise StorageError("vault_key_damaged", key_id=sealed.key_id)
         return private_key
+
+    def knows(self, data_key_id: str) -> bool:
+        """Whether that data key is ours."""
+        return data_key_id in self._secrets
+
+    def mac(self, message: bytes, key_id: str) -> bytes:
+        """HMAC-SHA-256 of ``message`` under a key derived from a data key that `knows`.
+
+        Whoever can write the database but lacks the master key can open no data key, and so make no such MAC.
+        Rewrapping leaves data keys as they are, so old MACs stay good; a new data key makes the new ones.
+        """
+        key = self._mac_keys.get(key_id)
+        if key is None:
+            key = HKDF(SHA256(), 32, salt=None, info=b"klucznik audit log 1").derive(self._secrets[key_id])
+            self._mac_keys[key_id] = key
+        return hmac.digest(key, message, "sha256")
+
+    @property
+    def current_key_id(self) -> str:
+        """The id of the data key that seals what is new; raises as `seal`."""
+        return self._sealing()
 
     def _sealing(self) -> str:
         """The id of the data key that seals what is new."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from klucznik.clock import by_the_machine
+from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.identifiers import Subject
 from klucznik.domain.issuance import Issuance
 from klucznik.domain.waits import WaitKind
@@ -26,6 +27,7 @@ from klucznik.errors import (
     StorageError,
     SubjectBusy,
 )
+from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.login import Login
 from klucznik.services.progress import Listener, Progress, Stage, unheard
@@ -143,14 +145,14 @@ async def take_lease(installation: Installation, subject: Subject) -> leases.Lea
     """The subject's lease; raises SubjectBusy where somebody holds it."""
 
     def take(connection: Connection) -> leases.Lease:
-        return leases.take(
-            connection,
-            installation.environment,
-            subject,
-            owner=installation.owner,
-            now=installation.clock.now(),
-            lasts=LEASE_LASTS,
+        now = installation.clock.now()
+        taken = leases.take(
+            connection, installation.environment, subject, owner=installation.owner, now=now, lasts=LEASE_LASTS
         )
+        if taken.taken_from is not None:
+            facts: dict[str, Fact] = {"from": taken.taken_from, "token": taken.token}
+            audit.record(installation, connection, subject, Entry(Event.LEASE_TAKEN_OVER, facts))
+        return taken
 
     return await installation.database.write(take)
 

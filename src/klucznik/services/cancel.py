@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from klucznik.domain.audit import Entry, Event
 from klucznik.domain.issuance import EnrollmentState, Issuance, IssuanceState
 from klucznik.errors import InputError
+from klucznik.services import audit
 from klucznik.services.advance import held, load
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, Progress, Stage, unheard
@@ -63,6 +65,7 @@ def _cancel(installation: Installation, connection: Connection, lease: leases.Le
         called_off = replace(called_off, state=IssuanceState.CANCELLED, wait=None)
         logins.forget(connection, issuance.id)
     saved = len(unsent) if rows else len(issuance.missing)
-    return Cancelled(
-        issuances.save(connection, called_off, now=now), sum(row.state.may_have_spent for row in filed), saved
-    )
+    spent = sum(row.state.may_have_spent for row in filed)
+    facts = {"state": called_off.state.value, "spent": spent, "saved": saved}
+    audit.record(installation, connection, issuance.subject, Entry(Event.ISSUANCE_CANCELLED, facts, issuance.id))
+    return Cancelled(issuances.save(connection, called_off, now=now), spent, saved)

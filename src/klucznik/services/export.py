@@ -7,11 +7,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
+from sqlalchemy import Connection
 
+from klucznik.domain.audit import Entry, Event
 from klucznik.domain.certificates import HeldCertificate
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
 from klucznik.keys.export import pem_files, pkcs12_file, write_export
+from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.sign_in import unsealed
 from klucznik.storage import certificates
@@ -61,8 +64,23 @@ async def export(
         made = make(stem, certificate, key, password)
         contents |= made
         names.append((held, list(made)))
-    write_export(directory, contents)
+    written = write_export(directory, contents)
+    try:
+        await installation.database.write(lambda connection: _record(installation, connection, chosen, format))
+    except BaseException:
+        for file in written:  # no key leaves unrecorded
+            file.unlink(missing_ok=True)
+        raise
     return [Exported(held, tuple(directory / name for name in made)) for held, made in names]
+
+
+def _record(
+    installation: Installation, connection: Connection, those: list[HeldCertificate], format: ExportFormat
+) -> None:
+    # In one order everywhere, so that two exports never wait for each other.
+    for held in sorted(those, key=lambda one: (one.subject.type, one.subject.value, one.serial_number)):
+        facts = {"serial": held.serial_number, "type": held.type.value, "key": held.key_id, "format": format.value}
+        audit.record(installation, connection, held.subject, Entry(Event.KEY_EXPORTED, facts))
 
 
 async def _chosen(

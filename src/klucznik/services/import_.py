@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection
 
+from klucznik.domain.audit import Entry, Event
 from klucznik.domain.certificates import HeldCertificate, Origin
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.domain.sealed import KeyBinding
 from klucznik.errors import InputError
+from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.storage import certificates, private_keys
 from klucznik.storage.races import alone
@@ -57,6 +59,8 @@ async def bring_in(installation: Installation, brought: ImportedCertificate) -> 
             raise InputError("certificate_already_held", serial=facts.serial_number)
         private_keys.add(connection, sealed, binding, now=now)
         certificates.add(connection, kept, now=now)
+        imported = {"serial": kept.serial_number, "type": kept.type.value, "key": key_id}
+        audit.record(installation, connection, subject, Entry(Event.CERTIFICATE_IMPORTED, imported))
 
     await installation.database.write(commit)
     return kept

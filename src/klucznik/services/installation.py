@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from klucznik.clock import Clock, SystemClock
+from klucznik.domain.audit import INSTALLATION, Entry, Event, Head
 from klucznik.domain.environments import Endpoint, Environment, endpoint
 from klucznik.domain.sealed import WrappedDataKey
 from klucznik.domain.values import InvalidValue
@@ -18,6 +19,7 @@ from klucznik.keys.safe_files import make_directory
 from klucznik.keys.vault import Vault
 from klucznik.ksef.calls import Watcher, unwatched
 from klucznik.ksef.client import KsefClient
+from klucznik.services import audit
 from klucznik.storage import private_keys
 from klucznik.storage.database import Database
 from klucznik.storage.paces import SqlitePacer
@@ -44,7 +46,8 @@ class Installation:
     Attributes:
         home: directory (0700) with the database and the vault's master key, unless they are elsewhere.
         pacer: counts the calls to KSeF, together with all other processes of the installation.
-        owner: names this process in leases.
+        owner: names this process in leases and in the audit log.
+        heads: see `audit.Pen`.
     """
 
     home: Path
@@ -55,6 +58,7 @@ class Installation:
     pacer: SqlitePacer | PostgresqlPacer
     clock: Clock
     owner: str
+    heads: dict[str, Head] = field(default_factory=dict, repr=False)
 
     @property
     def environment(self) -> Environment:
@@ -90,10 +94,10 @@ class Installation:
             where = endpoint(environment, ksef_url)
         except InvalidValue as error:
             raise InputError(error.reason, **error.data) from None
-        time = clock or SystemClock()
+        time, owner = clock or SystemClock(), secrets.token_hex(8)
         database = await _open_database(home, database_url)
         try:
-            vault = await _open_vault(home, database, master_key, time)
+            vault = await _open_vault(home, database, master_key, time, owner)
         except BaseException:
             database.close()
             raise
@@ -101,7 +105,7 @@ class Installation:
         ksef = KsefClient(
             where, clock=time, transport=transport, timeout_s=ANSWER_WITHIN_S, pacer=pacer, watcher=watcher
         )
-        return cls(home, where, database, vault, ksef, pacer, time, secrets.token_hex(8))
+        return cls(home, where, database, vault, ksef, pacer, time, owner)
 
     async def aclose(self) -> None:
         await self.ksef.aclose()
@@ -129,7 +133,7 @@ def _pacer(home: Path, url: str | None) -> SqlitePacer | PostgresqlPacer:
     return PostgresqlPacer(url)
 
 
-async def _open_vault(home: Path, database: Database, master_key: str | None, clock: Clock) -> Vault:
+async def _open_vault(home: Path, database: Database, master_key: str | None, clock: Clock, owner: str) -> Vault:
     data_keys = await database.read(private_keys.load_data_keys)
     master = _master_key(home, master_key, needed=bool(data_keys))
     vault = Vault.open(master, data_keys)
@@ -142,6 +146,8 @@ async def _open_vault(home: Path, database: Database, master_key: str | None, cl
         alone(connection, "first data key")
         if not private_keys.load_data_keys(connection):
             private_keys.add_data_key(connection, first, now=clock.now())
+            made = Entry(Event.DATA_KEY_MADE, {"key": first.data_key_id, "master_key": first.master_key_id})
+            audit.Pen(vault, owner).write(connection, INSTALLATION, [made], now=clock.now())
         return private_keys.load_data_keys(connection)
 
     return Vault.open(master, await database.write(add))

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.certificates import PAIR, CertificateType, HeldCertificate
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.keytype import KeyType
 from klucznik.domain.waits import LONGEST_WAIT_FOR_LIMITS
 from klucznik.errors import KsefError, SignatureNeeded, SubjectBusy
-from klucznik.services import login
+from klucznik.services import audit, login
 from klucznik.services.advance import held, load
 from klucznik.services.installation import Installation
 from klucznik.services.outcomes import AlreadyHeld, Issued, Outcome, WaitingForLimits
@@ -173,6 +174,8 @@ class _Ordering:
             leases.confirm(connection, lease, now=self.installation.clock.now(), lasts=LEASE_LASTS)
             if sealed is not None:
                 login.keep(connection, sealed, self.signed_in)
+                replaced = Entry(Event.LOGIN_REPLACED, {"context": self.signed_in.context.value}, issuance.id)
+                audit.record(self.installation, connection, issuance.subject, replaced)
 
         await self.installation.database.write(commit)
 
@@ -196,9 +199,20 @@ class _Ordering:
             issuances.add(connection, issuance, now=now)
             if sealed is not None:
                 login.keep(connection, sealed, self.signed_in)
+            audit.record(self.installation, connection, issuance.subject, _ordered(issuance))
 
         await self.installation.database.write(commit)
         return issuance
+
+
+def _ordered(issuance: Issuance) -> Entry:
+    facts: dict[str, Fact] = {
+        "context": issuance.context.value,
+        "missing": [kind.value for kind in issuance.missing],
+        "key_type": issuance.key_type.value,
+        "waits_for_limits": issuance.limits_until is not None,
+    }
+    return Entry(Event.ISSUANCE_ORDERED, facts, issuance.id)
 
 
 async def _unfinished(installation: Installation, subject: Subject) -> Issuance | None:

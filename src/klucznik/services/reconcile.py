@@ -6,13 +6,15 @@ name with our public key, and the counter of requests before and after.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from klucznik.domain.audit import Fact
 from klucznik.domain.certificates import CertificateRecord
 from klucznik.domain.issuance import Enrollment
 from klucznik.domain.renewal_window import REQUEST_WINDOW
@@ -31,26 +33,39 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the request: a certificate, or (None) it never arrived, or (None, `given_up`) nobody can tell."""
+    """What became of the request: a certificate, or (None) it never arrived, or (None, `given_up`) nobody can tell.
+
+    Attributes:
+        evidence: on what it rests, for the audit log.
+    """
 
     serial_number: str | None
     requested_at: datetime | None = None
     given_up: bool = False
+    evidence: Mapping[str, Fact] = field(default_factory=dict)
 
 
 async def investigate(installation: Installation, signed_in: SignedIn, enrollment: Enrollment) -> Verdict | None:
     """Look once. None: it cannot be told yet; nothing was sent, looking again later is safe."""
     listed = await _listed(signed_in, enrollment)
+    evidence: dict[str, Fact]
     for record in listed:
         given = (await signed_in.session.retrieve([record.serial_number])).get(record.serial_number)
         if given is not None and _has_our_key(given, enrollment):
-            return Verdict(record.serial_number, record.requested_at)
+            evidence = {"listed_under_its_name": len(listed), "public_key": "ours"}
+            return Verdict(record.serial_number, record.requested_at, evidence=evidence)
     now = installation.clock.now()
+    evidence = {
+        "listed_under_its_name": len(listed),
+        "remaining_before": enrollment.remaining_before,
+        "seconds_since": None if enrollment.sent_at is None else int((now - enrollment.sent_at).total_seconds()),
+    }
     # What is listed under our name did arrive, even where KSeF does not hand it out or gives something else for it.
     if not listed and await _never_arrived(installation, signed_in, enrollment, now):
-        return Verdict(None)
+        # The counter stands where it stood, and no older request can have come back: that is what it rests on.
+        return Verdict(None, evidence={**evidence, "remaining_after": enrollment.remaining_before, "came_back": 0})
     if enrollment.sent_at is not None and now - enrollment.sent_at >= GIVEN_UP_AFTER:
-        return Verdict(None, given_up=True)
+        return Verdict(None, given_up=True, evidence=evidence)
     return None
 
 

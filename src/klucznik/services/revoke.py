@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
+
+from klucznik.domain.audit import Entry, Event
 from klucznik.domain.certificates import CertificateRecord, RevocationReason
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
+from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.sign_in import sign_in, signer_for
@@ -62,8 +66,12 @@ async def revoke(
     held = await installation.database.read(
         lambda connection: certificates.by_serial(connection, environment, serial_number)
     )
-    if held is not None:
-        await installation.database.write(
-            lambda connection: certificates.mark_revoked(connection, environment, serial_number, now=now)
-        )
+    facts = {"serial": serial_number, "reason": reason.value, "context": context.value, "held": held is not None}
+
+    def commit(connection: Connection) -> None:
+        if held is not None:
+            certificates.mark_revoked(connection, environment, serial_number, now=now)
+        audit.record(installation, connection, signer.subject, Entry(Event.CERTIFICATE_REVOKED, facts))
+
+    await installation.database.write(commit)
     return Revoked(record, held is not None)

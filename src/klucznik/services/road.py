@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from klucznik.domain.audit import Entry, Event, Fact, limits_facts
 from klucznik.domain.certificates import CertificateType, HeldCertificate
 from klucznik.domain.enrollment_data import EnrollmentData
 from klucznik.domain.issuance import (
@@ -48,7 +49,7 @@ from klucznik.errors import (
 from klucznik.keys.csr import build_csr
 from klucznik.keys.generate import generate_key
 from klucznik.ksef.session import Session
-from klucznik.services import proof, reconcile, refusals
+from klucznik.services import audit, proof, reconcile, refusals
 from klucznik.services.installation import Installation
 from klucznik.services.login import Login
 from klucznik.services.naming import certificate_name
@@ -74,6 +75,17 @@ _CERTIFICATE_INVALID = 460
 # Between the commit of the intent and the last byte of the POST lies at most the wait for its turn (2 s); more means
 # a frozen process. With the answer (12 s) this stays inside the lease.
 _SENT_AT_ONCE = timedelta(seconds=7)
+# Waits that only a person or many days can end are recorded when they begin; the others are KSeF's everyday life.
+_WAITS_THAT_MATTER = (WaitKind.NEEDS_SIGNATURE, WaitKind.LIMITS, WaitKind.WRONG_CERTIFICATE)
+
+# What an enrollment's new state is called in the audit log, where nothing more is known.
+_MOVED = {
+    EnrollmentState.KEY_COMMITTED: Event.REQUEST_NOT_SENT,
+    EnrollmentState.REQUESTED: Event.REQUEST_FILED,
+    EnrollmentState.UNKNOWN: Event.ANSWER_LOST,
+    EnrollmentState.ISSUED: Event.CERTIFICATE_ISSUED,
+    EnrollmentState.REJECTED: Event.REQUEST_REJECTED,
+}
 
 
 @dataclass
@@ -179,8 +191,16 @@ class Road:
         wait = wait_after(self._before, kind, until, now, reason)
         if self._looking_for is kind:
             wait = replace(wait, looks=self._looks)
+        entries = []
+        if kind in _WAITS_THAT_MATTER and (self._before is None or self._before.kind is not kind):
+            told: dict[str, Fact] = {
+                "for": kind.value,
+                "reason": reason,
+                "until": None if until is None else until.isoformat(),
+            }
+            entries = [Entry(Event.WAITING, told, issuance.id)]
         waiting = replace(issuance, wait=wait)
-        parked = await self._commit(lambda connection: issuances.save(connection, waiting, now=now))
+        parked = await self._commit(lambda connection: issuances.save(connection, waiting, now=now), *entries)
         self.listener(Progress(Stage.WAITING, issuance=parked))
         return parked
 
@@ -208,7 +228,9 @@ class Road:
                 issuances.add_enrollment(connection, enrollment, now=self._now)
             return issuances.save(connection, underway, now=self._now)
 
-        saved = await self._commit(commit)
+        keys = [{"type": row.type.value, "name": row.name, "key": row.key_id} for row, _, _ in prepared]
+        decision: dict[str, Fact] = {"limits": limits_facts(limits), "needed": len(prepared), "keys": keys}
+        saved = await self._commit(commit, Entry(Event.PREFLIGHT_PASSED, decision, issuance.id))
         self.listener(Progress(Stage.KEYS_COMMITTED))
         return saved
 
@@ -238,7 +260,8 @@ class Road:
         told = replace(issuance, limits_before=issuance.limits_before or limits)
         if (patient := await self._wait_for_limits(told, self.refusal)) is not None:
             return patient
-        return await self._end(replace(told, state=IssuanceState.REFUSED), ())
+        refused = _refused(issuance, limits, findings, needed)
+        return await self._end(replace(told, state=IssuanceState.REFUSED), (), refused)
 
     async def _explain(
         self, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], *, needed: int
@@ -273,13 +296,16 @@ class Road:
         findings = preflight(limits, len(unsent) + self._sent_since)
         if findings:
             return await self._stop_sending(issuance, unsent, limits, findings)
+        before = limits.enrollment.remaining - self._sent_since
+        intent: dict[str, Fact] = {"type": enrollment.type.value, "name": enrollment.name, "remaining_before": before}
         sending = await self._commit(
             lambda connection: issuances.save_enrollment(
                 connection,
-                replace(enrollment, sent_at=self._now, remaining_before=limits.enrollment.remaining - self._sent_since),
+                replace(enrollment, sent_at=self._now, remaining_before=before),
                 EnrollmentState.SENDING,
                 now=self._now,
-            )
+            ),
+            Entry(Event.REQUEST_INTENDED, {**intent, "limits": limits_facts(limits)}, issuance.id),
         )
         return await self._post(issuance, sending, session)
 
@@ -292,7 +318,7 @@ class Road:
         except SentTooLate:
             # This process was frozen after the commit. Somebody else may have taken the subject over since, so it asks
             # first: this commit fails where the lease has moved on.
-            await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+            await self._move(enrollment, EnrollmentState.KEY_COMMITTED, why="frozen")
             self._limits = None
             return issuance
         except AnswerLost:
@@ -301,16 +327,16 @@ class Road:
             self.listener(Progress(Stage.ANSWER_LOST, type=enrollment.type))
             return issuance
         except (RateLimited, Paced) as error:
-            await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+            await self._move(enrollment, EnrollmentState.KEY_COMMITTED, why=error.reason)
             return await self._pause(issuance, error)
         except KsefRefused as error:
             if error.status in (401, 403):  # about the login, not about the request: nothing was filed
-                await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+                await self._move(enrollment, EnrollmentState.KEY_COMMITTED, why=error.reason, status=error.status)
                 raise
             await self._reject(enrollment, error)
             return issuance
-        except (KsefUnavailable, SignatureNeeded):  # the request never left this machine
-            await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+        except (KsefUnavailable, SignatureNeeded) as error:  # the request never left this machine
+            await self._move(enrollment, EnrollmentState.KEY_COMMITTED, why=error.reason)
             raise
         self._sent_since += 1
         filed = replace(enrollment, reference_number=ticket.reference_number, requested_at=ticket.timestamp)
@@ -328,7 +354,8 @@ class Road:
         if not filed and (patient := await self._wait_for_limits(issuance, refusal)) is not None:
             return patient
         # All in one: a crash that left one of two behind would later send it alone, half a pair.
-        return await self._end(issuance if filed else replace(issuance, state=IssuanceState.REFUSED), unsent)
+        refused = _refused(issuance, limits, findings, len(unsent))
+        return await self._end(issuance if filed else replace(issuance, state=IssuanceState.REFUSED), unsent, refused)
 
     async def _fresh_limits(self) -> Limits:
         read_at = self._limits_read_at
@@ -340,7 +367,7 @@ class Road:
         """Find out whether a request arrived. Sends nothing."""
         (enrollment,) = those
         if enrollment.state is EnrollmentState.SENDING:  # a crash left it so
-            enrollment = await self._move(enrollment, EnrollmentState.UNKNOWN)
+            enrollment = await self._move(enrollment, EnrollmentState.UNKNOWN, why="interrupted")
         if (resting := await self._rest(issuance, WaitKind.UNSETTLED)).wait is not None:
             return resting
         self._limits = None
@@ -350,10 +377,14 @@ class Road:
             return issuance
         if verdict.given_up:
             # Not sent again: it may have been spent. Whoever orders anew starts from the limits.
-            await self._reject(enrollment, KsefRefused("enrollment_given_up"))
+            await self._reject(
+                enrollment, KsefRefused("enrollment_given_up"), Event.RECONCILED_GIVEN_UP, **verdict.evidence
+            )
             settled = Settled.GIVEN_UP
         elif verdict.serial_number is None:
-            await self._move(enrollment, EnrollmentState.KEY_COMMITTED)
+            await self._move(
+                enrollment, EnrollmentState.KEY_COMMITTED, Event.RECONCILED_NEVER_ARRIVED, **verdict.evidence
+            )
             settled = Settled.NEVER_ARRIVED
         else:
             settled = Settled.ADOPTED if enrollment.reference_number is None else Settled.FOUND_AGAIN
@@ -362,7 +393,7 @@ class Road:
                 certificate_serial_number=verdict.serial_number,
                 requested_at=enrollment.requested_at or verdict.requested_at,
             )
-            await self._move(found, EnrollmentState.ISSUED)
+            await self._move(found, EnrollmentState.ISSUED, Event.RECONCILED_ADOPTED, **verdict.evidence)
         self.listener(Progress(Stage.RECONCILED, type=enrollment.type, settled=settled))
         return issuance
 
@@ -389,7 +420,7 @@ class Road:
         except KsefRefused as error:
             if error.status == 410 or error.code == 25005:
                 # The status is kept for 30 days only (facts.md §1.5); the certificate is found by its name.
-                await self._move(enrollment, EnrollmentState.UNKNOWN)
+                await self._move(enrollment, EnrollmentState.UNKNOWN, Event.STATUS_GONE, code=error.code)
                 return False
             raise
         if status.pending:
@@ -428,7 +459,7 @@ class Road:
             certificates.add(connection, held, now=self._now)
             issuances.save_enrollment(connection, enrollment, EnrollmentState.RETRIEVED, now=self._now)
 
-        await self._commit(commit)
+        await self._commit(commit, _entry(Event.CERTIFICATE_RETRIEVED, enrollment))
         self.listener(Progress(Stage.RETRIEVED, type=enrollment.type))
 
     async def _ask_again(self, issuance: Issuance, wrong: Sequence[tuple[Enrollment, VerificationFailed]]) -> Issuance:
@@ -470,7 +501,14 @@ class Road:
                 certificates.mark_verified(connection, issuance.environment, serial_number, now=self._now)
             return issuances.save(connection, replace(issuance, limits_after=limits), now=self._now)
 
-        saved = await self._commit(commit)
+        proved: dict[str, Fact] = {
+            "limits": limits_facts(limits),
+            "proofs": [
+                {"serial": one.serial_number, "login": one.reference_number, "kod2": one.link is not None}
+                for one in proofs
+            ],
+        }
+        saved = await self._commit(commit, Entry(Event.CERTIFICATES_PROVED, proved, issuance.id))
         self.proofs += tuple(proofs)
         for enrollment in those:
             self.listener(Progress(Stage.VERIFIED, type=enrollment.type))
@@ -494,8 +532,10 @@ class Road:
         ]
         return await self._end(replace(issuance, state=ending(issuance, ended)), unsent)
 
-    async def _end(self, issuance: Issuance, unsent: Sequence[Enrollment]) -> Issuance:
+    async def _end(self, issuance: Issuance, unsent: Sequence[Enrollment], *why: Entry) -> Issuance:
         """Save `issuance`, with those that will not be sent; at its end its login is forgotten."""
+        ended: dict[str, Fact] = {"state": issuance.state.value, "never_sent": [row.name for row in unsent]}
+        entries = [*why, Entry(Event.ISSUANCE_ENDED, ended, issuance.id)] if issuance.state.ended else why
 
         def commit(connection: Connection) -> Issuance:
             for enrollment in unsent:
@@ -504,7 +544,7 @@ class Road:
                 logins.forget(connection, issuance.id)
             return issuances.save(connection, issuance, now=self._now)
 
-        saved = await self._commit(commit)
+        saved = await self._commit(commit, *entries)
         if saved.state.ended:
             self.listener(Progress(Stage.ENDED, issuance=saved))
         return saved
@@ -515,27 +555,40 @@ class Road:
     def _now(self) -> datetime:
         return self.installation.clock.now()
 
-    async def _commit(self, work: Callable[[Connection], T]) -> T:
-        """One transaction that holds only while the lease is ours."""
+    async def _commit(self, work: Callable[[Connection], T], *entries: Entry) -> T:
+        """One transaction that holds only while the lease is ours, and `entries` of the audit log in it."""
 
         def confirmed(connection: Connection) -> T:
             leases.confirm(connection, self.lease, now=self._now, lasts=LEASE_LASTS)
-            return work(connection)
+            done = work(connection)
+            if entries:
+                audit.record(self.installation, connection, self.lease.subject, *entries)
+            return done
 
         return await self.installation.database.write(confirmed)
 
-    async def _move(self, enrollment: Enrollment, state: EnrollmentState) -> Enrollment:
+    async def _move(
+        self, enrollment: Enrollment, state: EnrollmentState, event: Event | None = None, **facts: Fact
+    ) -> Enrollment:
         self._before = None  # it goes on: a later wait is a new one
         return await self._commit(
-            lambda connection: issuances.save_enrollment(connection, enrollment, state, now=self._now)
+            lambda connection: issuances.save_enrollment(connection, enrollment, state, now=self._now),
+            _entry(event or _MOVED[state], enrollment, **facts),
         )
 
-    async def _reject(self, enrollment: Enrollment, error: KsefRefused | VerificationFailed) -> None:
+    async def _reject(
+        self,
+        enrollment: Enrollment,
+        error: KsefRefused | VerificationFailed,
+        event: Event = Event.REQUEST_REJECTED,
+        **facts: Fact,
+    ) -> None:
         if isinstance(error, KsefRefused) and (error.code is not None or error.status is not None):
             failure = Failure(error.code, error.text, " ".join(error.details), error.trace_id)
         else:
             failure = Failure(None, "", reason=error.reason)
-        await self._move(replace(enrollment, failure=failure), EnrollmentState.REJECTED)
+        said: dict[str, Fact] = {"code": failure.code, "reason": failure.reason, "trace": failure.trace_id}
+        await self._move(replace(enrollment, failure=failure), EnrollmentState.REJECTED, event, **said, **facts)
         self.listener(Progress(Stage.REJECTED, type=enrollment.type, failure=failure))
 
     async def _pause(self, issuance: Issuance, error: RateLimited | Paced) -> Issuance:
@@ -545,3 +598,20 @@ class Road:
             raise error
         self.listener(Progress(Stage.PACED, seconds=left))
         return await self._wait(issuance, WaitKind.PACED, error.until, error.reason)
+
+
+def _entry(event: Event, enrollment: Enrollment, **facts: Fact) -> Entry:
+    known = {
+        "type": enrollment.type.value,
+        "name": enrollment.name,
+        "reference": enrollment.reference_number,
+        "serial": enrollment.certificate_serial_number,
+    }
+    told = {name: value for name, value in {**known, **facts}.items() if value is not None}
+    return Entry(event, told, enrollment.issuance_id)
+
+
+def _refused(issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], needed: int) -> Entry:
+    reasons = [finding.code.value for finding in findings]
+    facts: dict[str, Fact] = {"limits": limits_facts(limits), "needed": needed, "reasons": reasons}
+    return Entry(Event.PREFLIGHT_REFUSED, facts, issuance.id)

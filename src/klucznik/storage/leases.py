@@ -23,14 +23,18 @@ class Lease:
     """The right to act for a subject until it expires, or until somebody with a higher token has taken it over.
 
     Attributes:
-        taken_over: another owner held it before and has not given it back.
+        taken_from: another owner, who held it before and has not given it back.
     """
 
     environment: Environment
     subject: Subject
     owner: str
     token: int
-    taken_over: bool = False
+    taken_from: str | None = None
+
+    @property
+    def taken_over(self) -> bool:
+        return self.taken_from is not None
 
 
 def _row_of(environment: Environment, subject: Subject) -> ColumnElement[bool]:
@@ -72,7 +76,8 @@ def take(
     connection.execute(
         update(leases).where(_row_of(environment, subject)).values(owner=owner, token=token, expires_at=now + lasts)
     )
-    return Lease(environment, subject, owner, token, taken_over=held.owner not in (_NOBODY, owner))
+    taken_from = None if held.owner in (_NOBODY, owner) else held.owner
+    return Lease(environment, subject, owner, token, taken_from)
 
 
 def confirm(connection: Connection, lease: Lease, *, now: datetime, lasts: timedelta) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     JSON,
     CheckConstraint,
     Column,
@@ -14,12 +15,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
 )
 
 from klucznik.storage.columns import UtcDateTime
 
 # The newest migration. A new database is made from the tables below and marked with it; a test holds both equal.
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData(
     naming_convention={
@@ -152,3 +154,49 @@ certificates = Table(
     CheckConstraint("origin in ('issued', 'imported')", name="origin"),
     Index(None, "environment", "subject_type", "subject_value", "type"),
 )
+
+# Every row of a chain holds the MAC of the row before it (`domain.audit`). All columns are texts, numbers and bytes
+# that come out exactly as they went in, for the MAC is taken of them.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("chain", String(100), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", String(27), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("event", String(40), nullable=False),
+    Column("issuance_id", String(32)),
+    Column("facts", Text, nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("chain", String(100), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+)
+
+# The database itself refuses what nobody of us does. Whoever may drop a trigger is stopped by the MACs, not by this.
+APPEND_ONLY: dict[str, tuple[str, ...]] = {
+    "sqlite": (
+        "CREATE TRIGGER audit_log_no_update BEFORE UPDATE ON audit_log"
+        " BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+        "CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log"
+        " BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+    ),
+    "postgresql": (
+        "CREATE OR REPLACE FUNCTION klucznik_append_only() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$",
+        "CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log"
+        " FOR EACH STATEMENT EXECUTE FUNCTION klucznik_append_only()",
+    ),
+}
+for _dialect, _statements in APPEND_ONLY.items():
+    for _statement in _statements:
+        event.listen(audit_log, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]

@@ -16,6 +16,8 @@ COMMANDS = (
     "test-credential",
     "demo",
     "version",
+    "audit verify",
+    "audit export",
 )
 
 

@@ -1,0 +1,147 @@
+"""The audit log as data: what is recorded, in which chain, and the exact bytes that are sealed.
+
+Pure. Keys are in `keys.vault`, rows in `storage.audit`, and who records and verifies is `services.audit`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Subject
+from klucznik.domain.limits import Limits
+
+# What is true of no single subject: keys of the vault, backups.
+INSTALLATION = "installation"
+
+Fact: TypeAlias = "str | int | bool | Sequence[Fact] | Mapping[str, Fact] | None"
+
+
+class Event(StrEnum):
+    """What a row tells of. Names are never changed: old rows keep them."""
+
+    ISSUANCE_ORDERED = "issuance_ordered"
+    LOGIN_REPLACED = "login_replaced"
+    LEASE_TAKEN_OVER = "lease_taken_over"
+    PREFLIGHT_PASSED = "preflight_passed"  # and the keys are committed
+    PREFLIGHT_REFUSED = "preflight_refused"
+    REQUEST_INTENDED = "request_intended"
+    REQUEST_NOT_SENT = "request_not_sent"  # it is certain that nothing left this machine, or KSeF refused to take it
+    REQUEST_FILED = "request_filed"
+    ANSWER_LOST = "answer_lost"
+    STATUS_GONE = "status_gone"
+    RECONCILED_ADOPTED = "reconciled_adopted"
+    RECONCILED_NEVER_ARRIVED = "reconciled_never_arrived"
+    RECONCILED_GIVEN_UP = "reconciled_given_up"
+    REQUEST_REJECTED = "request_rejected"
+    CERTIFICATE_ISSUED = "certificate_issued"
+    CERTIFICATE_RETRIEVED = "certificate_retrieved"
+    CERTIFICATES_PROVED = "certificates_proved"
+    WAITING = "waiting"
+    ISSUANCE_CANCELLED = "issuance_cancelled"
+    ISSUANCE_ENDED = "issuance_ended"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    CERTIFICATE_IMPORTED = "certificate_imported"
+    KEY_EXPORTED = "key_exported"
+    DATA_KEY_MADE = "data_key_made"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to record. Facts are numbers, names and KSeF's codes; never a key, token or document."""
+
+    event: Event
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    issuance_id: str | None = None
+
+
+class Record(NamedTuple):
+    """One row of the log, every column as it is stored.
+
+    Attributes:
+        number: from 1 in its chain, without gaps.
+        at: ISO 8601 in UTC with microseconds.
+        event: an `Event`, or one of a later release.
+        facts: canonical JSON.
+        previous: `mac` of the row before; empty in the first.
+    """
+
+    chain: str
+    number: int
+    at: str
+    actor: str
+    event: str
+    issuance_id: str | None
+    facts: str
+    key_id: str
+    previous: bytes
+    mac: bytes = b""
+
+
+class Head(NamedTuple):
+    """The last row of a chain, sealed by itself: without it the end of a chain could be cut off unseen."""
+
+    chain: str
+    number: int
+    key_id: str
+    mac: bytes
+    seal: bytes = b""
+
+
+def chain_of(environment: Environment, subject: Subject) -> str:
+    """Each subject has a chain of its own, so that work on one never waits for work on another."""
+    return f"{environment.value}:{subject.type.value}:{subject.value}"
+
+
+def moment(at: datetime) -> str:
+    """A moment as it is stored and compared."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def canonical_facts(facts: Mapping[str, Fact]) -> str:
+    return _canonical.encode(facts)
+
+
+def row_bytes(record: Record) -> bytes:
+    """What the MAC of a row is taken of: every column but the MAC itself."""
+    issuance = "-" if record.issuance_id is None else f"+{record.issuance_id}"
+    return _bytes_of(
+        "klucznik audit row 1",
+        record.chain,
+        str(record.number),
+        record.at,
+        record.actor,
+        record.event,
+        issuance,
+        record.facts,
+        record.key_id,
+        record.previous.hex(),
+    )
+
+
+def head_bytes(head: Head) -> bytes:
+    """What the seal of a head is taken of."""
+    return _bytes_of("klucznik audit head 1", head.chain, str(head.number), head.key_id, head.mac.hex())
+
+
+def limits_facts(limits: Limits) -> dict[str, Fact]:
+    """Both limits as KSeF told them."""
+    return {
+        "can_request": limits.can_request,
+        "requests": {"remaining": limits.enrollment.remaining, "limit": limits.enrollment.limit},
+        "certificates": {"remaining": limits.certificate.remaining, "limit": limits.certificate.limit},
+    }
+
+
+def _bytes_of(*parts: str) -> bytes:
+    """Each part with its length before it, so that no two lists of parts give the same bytes."""
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

@@ -1,0 +1,222 @@
+"""The audit log: recorded in the very transaction of what it tells of, verified and exported page by page.
+
+Each subject has its own chain; a row holds the MAC of the row before it, and a chain's head is sealed on its own.
+The keys are derived from the vault's data keys, so that write access to the database alone forges nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from klucznik.domain.audit import (
+    INSTALLATION,
+    Entry,
+    Head,
+    Record,
+    canonical_facts,
+    chain_of,
+    head_bytes,
+    moment,
+    row_bytes,
+)
+from klucznik.domain.identifiers import Subject
+from klucznik.keys.vault import Vault
+from klucznik.storage import audit
+
+if TYPE_CHECKING:
+    from klucznik.services.installation import Installation
+
+_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+_REMEMBERED = 10_000
+
+
+def record(installation: Installation, connection: Connection, subject: Subject | None, *entries: Entry) -> None:
+    """Part of the transaction that does what `entries` tell of.
+
+    Args:
+        subject: whose chain; None: that of the installation.
+    """
+    chain = INSTALLATION if subject is None else chain_of(installation.environment, subject)
+    pen = Pen(installation.vault, installation.owner, installation.heads)
+    pen.write(connection, chain, entries, now=installation.clock.now())
+
+
+@dataclass(frozen=True)
+class Pen:
+    """Adds rows to chains.
+
+    Attributes:
+        heads: those that this process has written last. A guess, which saves asking: the database has the last word.
+    """
+
+    vault: Vault
+    actor: str
+    heads: dict[str, Head] = field(default_factory=dict)
+
+    def write(self, connection: Connection, chain: str, entries: Sequence[Entry], *, now: datetime) -> None:
+        seen = self.heads.get(chain)
+        if seen is not None and self._extend(connection, seen, entries, now, whole=True):
+            return
+        seen = audit.head_to_extend(connection, chain)
+        # A head that somebody has changed is never sealed again, lest the next row hide what was cut off before it.
+        whole = seen.number == 0 or _seal_holds(self.vault, seen)
+        self._extend(connection, seen, entries, now, whole=whole)
+
+    def _extend(
+        self, connection: Connection, seen: Head, entries: Sequence[Entry], now: datetime, *, whole: bool
+    ) -> bool:
+        at, key_id, previous = moment(now), self.vault.current_key_id, seen.mac
+        rows: list[Record] = []
+        for number, entry in enumerate(entries, seen.number + 1):
+            facts = canonical_facts(entry.facts)
+            row = Record(
+                seen.chain, number, at, self.actor, entry.event.value, entry.issuance_id, facts, key_id, previous
+            )
+            previous = self.vault.mac(row_bytes(row), key_id)
+            rows.append(row._replace(mac=previous))
+        head = Head(seen.chain, seen.number + len(rows), key_id, previous)
+        if whole:
+            head = head._replace(seal=self.vault.mac(head_bytes(head), key_id))
+        if not audit.extend(connection, rows, head, seen=seen):
+            return False
+        if len(self.heads) >= _REMEMBERED:
+            self.heads.clear()
+        if whole:
+            self.heads[seen.chain] = head
+        return True
+
+
+def _seal_holds(vault: Vault, head: Head) -> bool:
+    return vault.knows(head.key_id) and hmac.compare_digest(vault.mac(head_bytes(head), head.key_id), head.seal)
+
+
+def _mac(vault: Vault, message: bytes, key_id: str) -> bytes:
+    mac = vault.mac(message, key_id)
+    assert mac is not None  # noqa: S101 - the current key is always at hand
+    return mac
+
+
+class Flaw(StrEnum):
+    """What is wrong at one place of the log."""
+
+    ROW_CHANGED = "row_changed"
+    ROW_MISSING = "row_missing"
+    KEY_UNKNOWN = "key_unknown"
+    END_CUT_OFF = "end_cut_off"  # the head tells of rows that are not there
+    HEAD_CHANGED = "head_changed"
+    HEAD_MISSING = "head_missing"
+    BEHIND_THE_HEAD = "behind_the_head"  # rows after the one that the head names
+    NOT_AS_EXPORTED = "not_as_exported"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The first place of a chain where it is not what was recorded."""
+
+    chain: str
+    number: int
+    flaw: Flaw
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a look through the whole log has found; `broken` names at most `MOST` chains."""
+
+    chains: int
+    rows: int
+    compared: int
+    broken: tuple[Broken, ...]
+
+
+MOST = 20
+
+
+async def verify(installation: Installation, known: Iterable[Head] = ()) -> Verified:
+    """Look through the whole log, as it stands at one moment.
+
+    Args:
+        known: heads that were exported earlier; each must still be there.
+    """
+    return await installation.database.read(lambda connection: _verify(connection, installation.vault, known))
+
+
+def _verify(connection: Connection, vault: Vault, known: Iterable[Head]) -> Verified:
+    broken: list[Broken] = []
+    chains = rows = compared = 0
+    for head in audit.heads(connection):
+        chains += 1
+        found = _Chain(vault, head)
+        broken += [flaw for flaw in [found.first_flaw(audit.rows_of(connection, head.chain))] if flaw]
+        rows += found.rows
+        del broken[MOST:]
+    if orphan := audit.without_head(connection):
+        broken.append(Broken(orphan.chain, orphan.number, Flaw.HEAD_MISSING))
+    for head in known:
+        compared += 1
+        row = audit.row_at(connection, head.chain, head.number)
+        if (row is None or row.mac != head.mac) and len(broken) < MOST:
+            broken.append(Broken(head.chain, head.number, Flaw.NOT_AS_EXPORTED))
+    return Verified(chains, rows, compared, tuple(broken))
+
+
+class _Chain:
+    """One chain, row by row."""
+
+    def __init__(self, vault: Vault, head: Head) -> None:
+        self._vault, self._head = vault, head
+        self.rows = 0
+
+    def first_flaw(self, rows: Iterable[Record]) -> Broken | None:
+        head, previous, mac_at_head = self._head, b"", b""
+        for row in rows:
+            self.rows += 1
+            if row.number != self.rows:
+                return self._at(self.rows, Flaw.ROW_MISSING)
+            if row.number > head.number:
+                return self._at(row.number, Flaw.BEHIND_THE_HEAD)
+            if (flaw := self._flaw_of(row, previous)) is not None:
+                return self._at(row.number, flaw)
+            previous = mac_at_head = row.mac
+        if self.rows < head.number:
+            return self._at(self.rows + 1, Flaw.END_CUT_OFF)
+        if not _seal_holds(self._vault, head) or head.mac != mac_at_head:
+            return self._at(head.number, Flaw.HEAD_CHANGED)
+        return None
+
+    def _flaw_of(self, row: Record, previous: bytes) -> Flaw | None:
+        if not self._vault.knows(row.key_id):
+            return Flaw.KEY_UNKNOWN
+        mac = self._vault.mac(row_bytes(row), row.key_id)
+        if row.previous != previous or not hmac.compare_digest(mac, row.mac):
+            return Flaw.ROW_CHANGED
+        return None
+
+    def _at(self, number: int, flaw: Flaw) -> Broken:
+        return Broken(self._head.chain, number, flaw)
+
+
+async def export(
+    installation: Installation, tell: Callable[[Record | Head], None], *, since: datetime | None = None
+) -> int:
+    """Tell every row from a moment on, and then the head of every chain; how many rows there were.
+
+    `tell` is called in the middle of a transaction that sees the log at one moment; on PostgreSQL on another thread.
+    """
+
+    def read(connection: Connection) -> int:
+        rows = 0
+        for row in audit.since(connection, moment(since or _BEGINNING)):
+            rows += 1
+            tell(row)
+        for head in audit.heads(connection):
+            tell(head)
+        return rows
+
+    return await installation.database.read(read)
