@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from klucznik.domain.issuance import Issuance, IssuanceState
+from klucznik.domain.waits import Wait
 from klucznik.messages import Words
 from klucznik.messages.refusal import subject_text
 from klucznik.services.cancel import Cancelled
@@ -33,21 +34,22 @@ SHORT_ID = 8
 
 
 def issuances(found: Sequence[IssuanceStatus], words: Words, *, whole: bool) -> RenderableType:
-    """One line each; `whole`: with the requests of each."""
+    """One line each, within 80 columns; `whole`: with the requests of each."""
     if not found:
         return Text(words.say("status.none"))
     if whole:
         return Group(*(_whole(one, words) for one in found))
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for key in ("id", "company", "subject", "state", "spent"):
-        table.add_column(words.say(f"status.column.{key}"), no_wrap=key == "id")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for key in ("id", "company", "subject", "state", "next", "spent"):
+        table.add_column(words.say(f"status.column.{key}"), no_wrap=key != "subject", overflow="fold")
     for one in found:
         issuance = one.issuance
         table.add_row(
             issuance.id[:SHORT_ID],
             issuance.context.value,
-            subject_text(issuance.subject, words),
-            Text(state_text(issuance, words), style=_STYLES.get(issuance.state, "")),
+            issuance.subject.shown(),
+            Text(_short_state(issuance, words), style=_STYLES.get(issuance.state, "")),
+            words.moment(wait.until) if (wait := _wait_of(issuance)) and wait.until else "",
             str(one.spent),
         )
     return table
@@ -60,6 +62,8 @@ def _whole(one: IssuanceStatus, words: Words) -> RenderableType:
         Text(state_text(issuance, words), style=_STYLES.get(issuance.state, "")),
         Text(words.count("status.spent", one.spent)),
     ]
+    if issuance.cancelled_at is not None and not issuance.state.ended:
+        lines.insert(2, Text(words.say("status.called_off"), style="dim"))
     for row in one.enrollments:
         said = words.say(f"enrollment_state.{row.state.value}")
         lines.append(Text.assemble((words.say(f"type.{row.type.value}"), "bold"), ": ", said))
@@ -73,15 +77,27 @@ def _whole(one: IssuanceStatus, words: Words) -> RenderableType:
 
 def state_text(issuance: Issuance, words: Words) -> str:
     """What an issuance is at, or what it waits for and until when."""
-    wait = issuance.wait
-    if wait is None or issuance.state.ended:
+    wait = _wait_of(issuance)
+    if wait is None:
         return words.say(f"issuance_state.{issuance.state.value}")
     return words.say(f"wait.{wait.kind.value}", until=wait.until)
 
 
+def _short_state(issuance: Issuance, words: Words) -> str:
+    wait = _wait_of(issuance)
+    return words.say(f"status.short.{issuance.state.value if wait is None else wait.kind.value}")
+
+
+def _wait_of(issuance: Issuance) -> Wait | None:
+    return None if issuance.state.ended else issuance.wait
+
+
 def cancelled(done: Cancelled, words: Words) -> RenderableType:
     key = "cancelled.at_once" if done.issuance.state.ended else "cancelled.later"
-    lines = [words.say(key), words.count("cancelled.spent", done.spent), words.count("cancelled.saved", done.saved)]
+    lines = [words.say(key)]
+    lines.append(words.count("cancelled.spent", done.spent) if done.spent else words.say("cancelled.nothing_spent"))
+    if done.saved:
+        lines.append(words.count("cancelled.saved", done.saved))
     return Text("\n".join(lines))
 
 

@@ -17,6 +17,9 @@ _FAMILIES = {
     "looks_like": ("looks_like",),
     "cause": ("network",),
     "subject": ("subject",),
+    "given": ("subject",),
+    "wanted": ("subject",),
+    "state": ("issuance_state",),
     "expected": ("type", "subject"),
     "found": ("type", "subject"),
 }

@@ -40,16 +40,21 @@ async def cancel(installation: Installation, issuance_id: str, *, listener: List
         InputError: ``issuance_unknown``, ``issuance_ended``.
         SubjectBusy: somebody is at it and not done within two minutes.
     """
-    subject = (await load(installation, issuance_id)).subject
+    subject = (await _running(installation, issuance_id)).subject
     lease = await wait_for_lease(installation, subject, listener)
     async with held(installation, lease):
-        issuance = await load(installation, issuance_id)
-        if issuance.state.ended:
-            raise InputError("issuance_ended", issuance=issuance_id, state=issuance.state.value)
+        issuance = await _running(installation, issuance_id)  # under the lease, look again
         done = await installation.database.write(lambda connection: _cancel(installation, connection, lease, issuance))
     if done.issuance.state.ended:
         listener(Progress(Stage.ENDED, issuance=done.issuance))
     return done
+
+
+async def _running(installation: Installation, issuance_id: str) -> Issuance:
+    issuance = await load(installation, issuance_id)
+    if issuance.state.ended:
+        raise InputError("issuance_ended", issuance=issuance_id, state=issuance.state.value)
+    return issuance
 
 
 def _cancel(installation: Installation, connection: Connection, lease: leases.Lease, issuance: Issuance) -> Cancelled:

@@ -1,13 +1,16 @@
 """Mistakes of a person: words on the command line, files, certificates. Troubles around them are in `troubles`."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.klucznik.cli.scenes import NIP, PASSWORD, Firm, Scene
+from tests.klucznik.cli.scenes import NIP, OTHER_NIP, PASSWORD, Firm, Scene, done
 from tests.klucznik.keys import builders
 
 Given = Callable[[Scene], list[str]]
@@ -162,6 +165,47 @@ def exporting(*more: str, password: str | None = "KEY_PASSWORD") -> Given:  # no
     return lambda scene: ["export", "--out", str(scene.base / "out"), *named, *more]
 
 
+def ended(command: str) -> Given:
+    """The command, for an issuance that has ended."""
+
+    def given(scene: Scene) -> list[str]:
+        scene.furnish(with_pair=True)
+        return [command, _issuances(scene)[0]]
+
+    return given
+
+
+def _issuances(scene: Scene) -> list[str]:
+    listed = done("status", "--home", scene.home, "--json").data["issuances"]
+    assert isinstance(listed, list)
+    return [one["id"] for one in listed]
+
+
+def _ordered(scene: Scene, nip: str) -> None:
+    cert, key = scene.seal(nip=nip, name=nip)
+    order = ("issue", "--detach", "--nip", nip, "--cert", cert, "--key", key)
+    done(*order, "--home", scene.home, "--ksef-url", scene.ksef.base_url)
+
+
+def another_subject(scene: Scene) -> list[str]:
+    _ordered(scene, NIP)
+    cert, key = scene.seal(nip=OTHER_NIP)
+    return ["resume", _issuances(scene)[0], "--cert", cert, "--key", key]
+
+
+def two_of_one_beginning(scene: Scene) -> list[str]:
+    for nip in (NIP, OTHER_NIP):
+        _ordered(scene, nip)
+    with closing(sqlite3.connect(scene.home / "klucznik.db")) as database, database:
+        database.execute("UPDATE issuances SET id = 'abcdef' || substr(id, 7)")
+        database.execute("UPDATE logins SET issuance_id = 'abcdef' || substr(issuance_id, 7)")
+    return ["status", "abcdef"]
+
+
+def port_of_ksef(scene: Scene) -> list[str]:
+    return ["worker", "--metrics-port", str(urlsplit(scene.ksef.base_url).port)]
+
+
 def for_nip(text: str) -> Given:
     return lambda scene: signing(*scene.seal(), nip=text)
 
@@ -234,6 +278,42 @@ USAGE = (
         '"80130112340"',
     ),
     Row("a test credential over a file", there_already, "file_exists", "credential.key", "credential.key"),
+)
+
+ISSUANCES = (
+    *(
+        Row(f"an id to {command} that is none", at_home(typed(command, "moje")), "issuance_unknown", "moje", "moje")
+        for command in ("status", "resume", "cancel")
+    ),
+    Row("an id that nobody has", at_home(typed("status", "abcdef12")), "issuance_unknown", "abcdef12", "abcdef12"),
+    Row("a beginning that two ids have", two_of_one_beginning, "issuance_ambiguous", "abcdef", "abcdef"),
+    Row("an ended issuance to resume", ended("resume"), "issuance_ended", "gotowe", "done"),
+    Row("an ended issuance to cancel", ended("cancel"), "issuance_ended", "gotowe", "done"),
+    Row(
+        "a credential of somebody else to resume with",
+        another_subject,
+        "credential_of_other_subject",
+        f"NIP {OTHER_NIP}",
+        f"NIP {OTHER_NIP}",
+    ),
+    Row("a port that is taken", port_of_ksef, "metrics_port_taken", "nasłuchuje już", "else listens"),
+    Row(
+        "an address of another machine",
+        typed("worker", "--metrics-port", "0", "--metrics-host", "192.0.2.1"),
+        "metrics_host_unknown",
+        "192.0.2.1",
+        "192.0.2.1",
+    ),
+    Row("a port that is none", typed("worker", "--metrics-port", "70000"), "usage", "--metrics-port", "--metrics-port"),
+    Row("a bad form of the log", typed("worker", "--log-format", "xml"), "usage", "json, text", "json, text"),
+    Row(
+        "a bad level of the log",
+        typed("worker"),
+        "usage",
+        "debug, info, warning, error",
+        "debug, info, warning, error",
+        variables={"KLUCZNIK_LOG_LEVEL": "loud"},
+    ),
 )
 
 NIPS = tuple(

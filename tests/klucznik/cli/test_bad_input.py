@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.klucznik.cli.mistakes import CREDENTIALS, FILES, NIPS, USAGE, Given, Row, signing, typed
+from tests.klucznik.cli.mistakes import CREDENTIALS, FILES, ISSUANCES, NIPS, USAGE, Given, Row, signing, typed
 from tests.klucznik.cli.scenes import (
     NIP,
     PASSWORD,
@@ -32,7 +32,7 @@ _RAW = re.compile(
 )
 _ENGLISH = re.compile(r"\b(Usage|Options|Missing|required|default|Invalid|not one of|Try)\b")
 
-ROWS = (*USAGE, *NIPS, *FILES, *CREDENTIALS, *KSEF, *EXPORTS, *HOMES)
+ROWS = (*USAGE, *ISSUANCES, *NIPS, *FILES, *CREDENTIALS, *KSEF, *EXPORTS, *HOMES)
 
 
 def arguments_of(scene: Scene, given: Given) -> list[str]:

@@ -189,6 +189,32 @@ def test_no_token_and_no_signature_is_shown_or_kept_however_ksef_answers(
     assert b"Bearer" not in haystack
 
 
+@pytest.mark.parametrize(
+    ("number", "garble", "shape"), [(1, "", "json"), (2, "", "text"), (3, "/certificates/enrollments", "json")]
+)
+def test_a_workers_log_at_its_most_talkative_holds_no_token_no_signature_and_no_whole_pesel(
+    scene: Scene, caplog: pytest.LogCaptureFixture, number: int, garble: str, shape: str
+) -> None:
+    nip, pesel = f"664234567{number}", f"8501011234{number}"
+    scene.ksef.link_person(nip=nip, pesel=pesel)
+    cert, key = scene.person(pesel)
+    own = ("--nip", nip, "--cert", cert, "--key", key)
+    with Ear(scene.ksef.base_url.removesuffix("/v2"), garble=garble) as ear, watching(caplog) as logged:
+        here = ("--home", str(scene.home), "--ksef-url", ear.url)
+        ordered = klucznik("issue", "--detach", *own, *here)
+        working = ("worker", "--until-idle", "--log-level", "debug", "--log-format", shape, "--metrics-port", "0")
+        worked = klucznik(*working, *here)
+    assert (ordered.code, worked.code) == (0, 0)
+    assert ear.heard
+    assert "ksef_call" in worked.err
+    haystack = everything(scene, ordered, worked) + b"\n".join(logged)
+    for secret in ear.heard:
+        assert secret not in haystack
+    assert not JWT.search(haystack)
+    assert b"Bearer" not in haystack
+    assert pesel not in worked.err
+
+
 def test_a_wrong_password_is_not_repeated_in_any_form(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
