@@ -77,6 +77,14 @@ def may_follow(before: EnrollmentState, after: EnrollmentState) -> bool:
     return after in _FOLLOWS[before]
 
 
+# Requests that KSeF itself drops are filed anew, where both limits leave room; so many in one issuance and no more.
+FILED_ANEW = 2
+_REJECTED_LATER = 400
+# The key belongs to somebody else; the last slot was taken meanwhile (the limits tell whether there is one again).
+_NOT_OF_A_NEW_REQUEST = ("klucz publiczny", "limit posiadanych")
+_BROKEN_OFF = (500, 550)
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why an enrollment was rejected, as KSeF said it.
@@ -90,6 +98,16 @@ class Failure:
     details: str = ""
     trace_id: str | None = None
     reason: str | None = None
+
+    @property
+    def passing(self) -> bool:
+        """KSeF took the request on and dropped it later for a reason that a new one, with a new key, does not have.
+
+        These are statuses of a request (facts.md §3.7). A refusal at once (25002 to 25011 …) would be the same again.
+        """
+        if self.code == _REJECTED_LATER:
+            return any(word in self.details.lower() for word in _NOT_OF_A_NEW_REQUEST)
+        return self.code in _BROKEN_OFF
 
 
 @dataclass(frozen=True)
@@ -153,6 +171,7 @@ class Step(StrEnum):
     POLL = "poll"
     RETRIEVE = "retrieve"
     VERIFY = "verify"
+    FILE_ANEW = "file_anew"  # what KSeF itself dropped: new keys, where the limits leave room; or the end
     FINISH = "finish"
     NOTHING = "nothing"
 
@@ -167,7 +186,8 @@ def next_step(issuance: Issuance, enrollments: Sequence[Enrollment]) -> NextStep
     """What to do now.
 
     The order matters: doubt is cleared before anything is sent; a rejection or the user's word stops further sending;
-    everything sent is waited for before one call retrieves it all.
+    everything sent is waited for before one call retrieves it all; what was dropped is thought of when all that was
+    issued is safe.
     """
     if issuance.state.ended:
         return NextStep(Step.NOTHING)
@@ -179,8 +199,8 @@ def next_step(issuance: Issuance, enrollments: Sequence[Enrollment]) -> NextStep
 
     if doubtful := those(EnrollmentState.SENDING, EnrollmentState.UNKNOWN):
         return NextStep(Step.RECONCILE, doubtful[:1])
-    unsent = those(EnrollmentState.KEY_COMMITTED)
-    if unsent and issuance.cancelled_at is None and not those(EnrollmentState.REJECTED):
+    unsent, rejected = those(EnrollmentState.KEY_COMMITTED), unreplaced(enrollments)
+    if unsent and issuance.cancelled_at is None and not rejected:
         return NextStep(Step.SEND, unsent[:1])
     for states, step in (
         ((EnrollmentState.REQUESTED,), Step.POLL),
@@ -189,14 +209,29 @@ def next_step(issuance: Issuance, enrollments: Sequence[Enrollment]) -> NextStep
     ):
         if found := those(*states):
             return NextStep(step, found)
-    return NextStep(Step.FINISH, unsent)
+    anew = _may_be_filed_anew(issuance, enrollments, rejected)
+    return NextStep(Step.FILE_ANEW, rejected) if anew else NextStep(Step.FINISH, unsent)
+
+
+def _may_be_filed_anew(issuance: Issuance, enrollments: Sequence[Enrollment], rejected: Sequence[Enrollment]) -> bool:
+    """Whether all that is missing was dropped by KSeF itself, and that has not happened too often."""
+    if not rejected or issuance.cancelled_at is not None:
+        return False
+    dropped = sum(row.state is EnrollmentState.REJECTED for row in enrollments)
+    return dropped <= FILED_ANEW and all(row.failure is not None and row.failure.passing for row in rejected)
+
+
+def unreplaced(enrollments: Sequence[Enrollment]) -> tuple[Enrollment, ...]:
+    """For each type of which nothing but rejections is left, the last of them."""
+    going_on = {row.type for row in enrollments if row.state is not EnrollmentState.REJECTED}
+    return tuple({row.type: row for row in enrollments if row.type not in going_on}.values())
 
 
 def ending(issuance: Issuance, enrollments: Sequence[Enrollment]) -> IssuanceState:
     """The state in which an issuance ends whose enrollments have all ended."""
-    states = {enrollment.state for enrollment in enrollments}
-    if EnrollmentState.REJECTED in states:
+    if unreplaced(enrollments):
         return IssuanceState.REJECTED
+    states = {row.state for row in enrollments if row.state is not EnrollmentState.REJECTED}
     if states == {EnrollmentState.VERIFIED}:
         return IssuanceState.DONE
     return IssuanceState.CANCELLED if issuance.cancelled_at is not None else IssuanceState.REFUSED

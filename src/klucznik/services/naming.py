@@ -9,6 +9,11 @@ from klucznik.domain.certificates import CertificateType, check_name
 _WORDS = {CertificateType.AUTHENTICATION: "uwierzytelnienie", CertificateType.OFFLINE: "offline"}
 
 
-def certificate_name(kind: CertificateType, now: datetime, issuance_id: str) -> str:
-    """For example ``Klucznik offline 2026-11-23 5f0c9a41e2b7``: the last word finds a request whose answer was lost."""
-    return check_name(f"Klucznik {_WORDS[kind]} {now:%Y-%m-%d} {issuance_id[:12]}")
+def certificate_name(kind: CertificateType, now: datetime, issuance_id: str, attempt: int = 1) -> str:
+    """For example ``Klucznik offline 2026-11-23 5f0c9a41e2b7``: the last word finds a request whose answer was lost.
+
+    Args:
+        attempt: of the issuance at this type; from the second on it is part of the name.
+    """
+    number = f"-{attempt}" if attempt > 1 else ""
+    return check_name(f"Klucznik {_WORDS[kind]} {now:%Y-%m-%d} {issuance_id[:12]}{number}")

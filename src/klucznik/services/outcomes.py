@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from klucznik.domain.certificates import PAIR, HeldCertificate
 from klucznik.domain.identifiers import Context, Subject
-from klucznik.domain.issuance import Enrollment, Issuance, IssuanceState
+from klucznik.domain.issuance import Enrollment, Issuance, IssuanceState, unreplaced
 from klucznik.domain.limits import Limits
 from klucznik.domain.preflight import Refusal
 from klucznik.errors import KsefRefused
@@ -59,7 +59,7 @@ async def outcome_of(
         return Issued(ended.subject, context, tuple(held_now), ended.limits_before, ended.limits_after, proofs)
     if ended.state is IssuanceState.REFUSED and refusal is not None:
         return refusal
-    failure = next((row.failure for row in rows if row.failure is not None), None)
+    failure = next((row.failure for row in unreplaced(rows) if row.failure is not None), None)
     saved = sum(row.certificate_serial_number is not None for row in rows)
     if failure is None:
         raise KsefRefused("issuance_stopped", saved=saved)

@@ -29,6 +29,7 @@ class Stage(StrEnum):
     VERIFYING = "verifying"
     VERIFIED = "verified"
     REJECTED = "rejected"  # one request; its issuance goes on to its end
+    FILING_ANEW = "filing_anew"  # KSeF dropped a request, and a new one takes its place
     WAITING = "waiting"  # the wait is in the row, and nobody works on the issuance until it is over
     ENDED = "ended"
 

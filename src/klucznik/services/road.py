@@ -127,6 +127,7 @@ class Road:
             Step.POLL: self._poll,
             Step.RETRIEVE: self._retrieve,
             Step.VERIFY: self._verify,
+            Step.FILE_ANEW: self._file_anew,
             Step.FINISH: self._finish,
         }
         if issuance.wait is not None:
@@ -221,21 +222,29 @@ class Road:
         data = await (await self.login.session()).enrollment_data()
         prepared = [await self._prepare(issuance, kind, data) for kind in issuance.missing]
         underway = replace(issuance, state=IssuanceState.UNDERWAY, limits_before=limits)
+        return await self._commit_keys(underway, limits, prepared)
 
+    async def _commit_keys(
+        self,
+        issuance: Issuance,
+        limits: Limits,
+        prepared: Sequence[tuple[Enrollment, SealedKey, KeyBinding]],
+        **facts: Fact,
+    ) -> Issuance:
         def commit(connection: Connection) -> Issuance:
             for enrollment, sealed, binding in prepared:
                 private_keys.add(connection, sealed, binding, now=self._now)
                 issuances.add_enrollment(connection, enrollment, now=self._now)
-            return issuances.save(connection, underway, now=self._now)
+            return issuances.save(connection, issuance, now=self._now)
 
         keys = [{"type": row.type.value, "name": row.name, "key": row.key_id} for row, _, _ in prepared]
-        decision: dict[str, Fact] = {"limits": limits_facts(limits), "needed": len(prepared), "keys": keys}
+        decision: dict[str, Fact] = {"limits": limits_facts(limits), "needed": len(prepared), "keys": keys, **facts}
         saved = await self._commit(commit, Entry(Event.PREFLIGHT_PASSED, decision, issuance.id))
         self.listener(Progress(Stage.KEYS_COMMITTED))
         return saved
 
     async def _prepare(
-        self, issuance: Issuance, kind: CertificateType, data: EnrollmentData
+        self, issuance: Issuance, kind: CertificateType, data: EnrollmentData, attempt: int = 1
     ) -> tuple[Enrollment, SealedKey, KeyBinding]:
         """A key, sealed for the vault, and its CSR. The key itself lives in this function only."""
         private_key = await asyncio.to_thread(generate_key, issuance.key_type)
@@ -246,7 +255,7 @@ class Road:
             id=secrets.token_hex(16),
             issuance_id=issuance.id,
             type=kind,
-            name=certificate_name(kind, self._now, issuance.id),
+            name=certificate_name(kind, self._now, issuance.id, attempt),
             key_id=key_id,
             csr=build_csr(data, private_key),
             state=EnrollmentState.KEY_COMMITTED,
@@ -526,11 +535,32 @@ class Road:
             if enrollment.type is CertificateType.AUTHENTICATION:
                 await self._reject(enrollment, error)
 
-    async def _finish(self, issuance: Issuance, unsent: Sequence[Enrollment]) -> Issuance:
+    async def _file_anew(self, issuance: Issuance, dropped: Sequence[Enrollment]) -> Issuance:
+        """Put new requests in the place of those that KSeF took on and dropped, where the limits leave room for all.
+
+        Whatever it dropped may be spent; so limits that leave no room are the end, and nothing is asked in vain.
+        """
+        rows = await self._rows(issuance)
+        unsent = [row for row in rows if row.state is EnrollmentState.KEY_COMMITTED]
+        limits, needed = await self._read_limits(), len(dropped) + len(unsent)
+        findings = preflight(limits, needed)
+        if findings:
+            return await self._finish(issuance, unsent, _refused(issuance, limits, findings, needed))
+        data = await (await self.login.session()).enrollment_data()
+        attempts = [1 + sum(other.type is row.type for other in rows) for row in dropped]
+        prepared = [
+            await self._prepare(issuance, row.type, data, attempt)
+            for row, attempt in zip(dropped, attempts, strict=True)
+        ]
+        for row in dropped:
+            self.listener(Progress(Stage.FILING_ANEW, type=row.type))
+        return await self._commit_keys(issuance, limits, prepared, needed=needed, in_place_of=[r.name for r in dropped])
+
+    async def _finish(self, issuance: Issuance, unsent: Sequence[Enrollment], *why: Entry) -> Issuance:
         ended = [
             replace(row, state=EnrollmentState.UNSENT) if row in unsent else row for row in await self._rows(issuance)
         ]
-        return await self._end(replace(issuance, state=ending(issuance, ended)), unsent)
+        return await self._end(replace(issuance, state=ending(issuance, ended)), unsent, *why)
 
     async def _end(self, issuance: Issuance, unsent: Sequence[Enrollment], *why: Entry) -> Issuance:
         """Save `issuance`, with those that will not be sent; at its end its login is forgotten."""

@@ -20,6 +20,7 @@ from klucznik.domain.waits import Wait, WaitKind
 from klucznik.errors import StorageError
 from klucznik.storage.schema import enrollments, issuances, leases
 
+_ORDER = tuple(CertificateType)
 _RUNNING = (IssuanceState.PLANNED.value, IssuanceState.UNDERWAY.value)
 
 
@@ -194,19 +195,22 @@ def save_enrollment(
 
 
 def enrollments_of(connection: Connection, issuance_id: str) -> list[Enrollment]:
-    """The enrollments of an issuance, in the order of sending."""
+    """The enrollments of an issuance, in the order of sending; of one type, the latest last."""
     rows = connection.execute(select(enrollments).where(enrollments.c.issuance_id == issuance_id))
-    order = list(CertificateType)
-    return sorted((_enrollment(row) for row in rows), key=lambda enrollment: order.index(enrollment.type))
+    return sorted((_enrollment(row) for row in rows), key=_in_order)
 
 
 def enrollments_of_many(connection: Connection, issuance_ids: Collection[str]) -> dict[str, list[Enrollment]]:
     """The enrollments of several issuances by their ids, each in the order of sending."""
     rows = connection.execute(select(enrollments).where(enrollments.c.issuance_id.in_(issuance_ids)))
-    order, found = list(CertificateType), defaultdict[str, list[Enrollment]](list)
-    for enrollment in sorted((_enrollment(row) for row in rows), key=lambda one: order.index(one.type)):
+    found = defaultdict[str, list[Enrollment]](list)
+    for enrollment in sorted((_enrollment(row) for row in rows), key=_in_order):
         found[enrollment.issuance_id].append(enrollment)
     return found
+
+
+def _in_order(enrollment: Enrollment) -> tuple[int, str]:
+    return _ORDER.index(enrollment.type), enrollment.name
 
 
 def requests_since(
