@@ -31,6 +31,15 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What is printed until the end, also where a line was read before (`communicate` would pass over its buffer)."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    rest, errors = process.stdout.read(), process.stderr.read()
+    process.wait()
+    return rest, errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_json_prints_one_line_and_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
     with running("--port", "0", "--json", "--seed", "7") as process:
@@ -38,7 +47,7 @@ def test_json_prints_one_line_and_a_signal_ends_it_cleanly(number: signal.Signal
         base_url = json.loads(process.stdout.readline())["base_url"]
         assert httpx.post(f"{base_url}/auth/challenge", trust_env=False).status_code == 200
         os.kill(process.pid, number)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = rest_of(process)
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
@@ -47,7 +56,7 @@ def test_people_are_told_how_to_point_a_client_at_it() -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(5)]
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = rest_of(process)
     base_url = lines[0].split()[2]
     assert base_url.endswith("/v2")
     assert lines[1].split()[-1] == base_url.removesuffix("/v2") + "/sandbox/"
@@ -61,7 +70,7 @@ def test_listening_to_the_network_is_warned_of() -> None:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["base_url"].startswith("http://127.0.0.1:")
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = rest_of(process)
     assert "Warning: listening on 0.0.0.0, not only for this machine." in errors
     assert "Whoever reaches it can\nsign in as anyone" in errors
 
@@ -72,7 +81,7 @@ def test_listening_to_this_machine_alone_is_not(host: str) -> None:
         assert process.stdout is not None
         assert process.stdout.readline()
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = rest_of(process)
     assert errors == ""
 
 
@@ -134,7 +143,7 @@ def test_a_profile_of_faults_is_in_force_and_says_how_to_have_the_same_run_again
         base_url = process.stdout.readline().split()[2]
         shown = httpx.get(f"{base_url.removesuffix('v2')}sandbox/faults", trust_env=False).json()
         os.kill(process.pid, signal.SIGINT)
-        said, _ = process.communicate(timeout=10)
+        said, _ = rest_of(process)
     assert "Faults         hostile; the same run again: --faults hostile --seed 7\n" in said
     assert (shown["profile"], shown["seed"]) == ("hostile", 7)
 

@@ -43,11 +43,6 @@ class EnrollmentState(StrEnum):
     REJECTED = "rejected"
     UNSENT = "unsent"  # never sent (its twin was rejected, the limits shrank, it was cancelled): nothing was spent
 
-    @property
-    def may_have_spent(self) -> bool:
-        """Whether a request was spent on it, as far as we know; what is unknown counts as spent."""
-        return self not in (EnrollmentState.KEY_COMMITTED, EnrollmentState.UNSENT)
-
 
 _FOLLOWS: dict[EnrollmentState, frozenset[EnrollmentState]] = {
     EnrollmentState.KEY_COMMITTED: frozenset({EnrollmentState.SENDING, EnrollmentState.UNSENT}),
@@ -136,6 +131,17 @@ class Enrollment:
     certificate_serial_number: str | None = None
     failure: Failure | None = None
     version: int = 1
+
+    @property
+    def may_have_spent(self) -> bool:
+        """Whether a request was spent on it, as far as we know; what is in doubt counts as spent.
+
+        A request that KSeF refused at once (HTTP 400) was not, by all we know (facts.md §4.3).
+        """
+        if self.state is EnrollmentState.REJECTED:
+            in_doubt = self.failure is not None and self.failure.reason is not None
+            return self.reference_number is not None or self.certificate_serial_number is not None or in_doubt
+        return self.state not in (EnrollmentState.KEY_COMMITTED, EnrollmentState.UNSENT)
 
 
 @dataclass(frozen=True)

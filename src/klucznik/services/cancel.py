@@ -70,7 +70,7 @@ def _cancel(installation: Installation, connection: Connection, lease: leases.Le
         called_off = replace(called_off, state=IssuanceState.CANCELLED, wait=None)
         logins.forget(connection, issuance.id)
     saved = len(unsent) if rows else len(issuance.missing)
-    spent = sum(row.state.may_have_spent for row in filed)
+    spent = sum(row.may_have_spent for row in filed)
     facts = {"state": called_off.state.value, "spent": spent, "saved": saved}
     audit.record(installation, connection, issuance.subject, Entry(Event.ISSUANCE_CANCELLED, facts, issuance.id))
     return Cancelled(issuances.save(connection, called_off, now=now), spent, saved)

@@ -27,7 +27,7 @@ class IssuanceStatus:
     @property
     def spent(self) -> int:
         """Requests spent on it, as far as we know; one whose answer is unknown counts."""
-        return sum(enrollment.state.may_have_spent for enrollment in self.enrollments)
+        return sum(enrollment.may_have_spent for enrollment in self.enrollments)
 
 
 async def all_issuances(

@@ -96,7 +96,7 @@ def reachable() -> frozenset[Rows]:
 
 
 def spent(rows: Rows) -> int:
-    return sum(state.may_have_spent for _, state, _ in rows)
+    return sum(state not in (E.KEY_COMMITTED, E.UNSENT) for _, state, _ in rows)
 
 
 def test_many_situations_are_looked_at_and_some_have_a_third_and_a_fourth_request() -> None:

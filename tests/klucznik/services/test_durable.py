@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
-from tests.klucznik.mishaps import FILING, LIMITS, STATUS, Mishap, Network, error_before, paced
+from tests.klucznik.mishaps import FILING, LIMITS, STATUS, Mishap, Network, error_before, paced, refused
 from tests.klucznik.world import (
     accepted,
     assert_key_kept,
@@ -303,6 +303,14 @@ async def test_calling_off_in_doubt_counts_the_doubtful_request_as_spent_and_nev
         assert [row.state for row in status.enrollments] == [EnrollmentState.UNSENT, EnrollmentState.UNSENT]
         assert status.spent == 0
     assert len(network.bodies(FILING)) == 1
+    assert filed(ksef, issuance.subject) == []
+
+
+async def test_a_request_that_ksef_refused_at_once_does_not_count_as_spent(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef, transport=Network(Mishap(FILING, refused(25006)))) as klucznik:
+        issuance = await ordered(klucznik, some_nip(), ksef)
+        assert (await work(klucznik, issuance)).state is IssuanceState.REJECTED
+        assert (await one_issuance(klucznik, issuance.id)).spent == 0
     assert filed(ksef, issuance.subject) == []
 
 
