@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint bench conformance fuzz lock clean help
+.PHONY: demo test lint crash bench conformance fuzz lock clean help
 .DEFAULT_GOAL := help
 
 # The tests that a second run repeats on PostgreSQL.
@@ -14,6 +14,7 @@ help:
 	@echo "make test   lint, types and all tests"
 	@echo "make lint   ruff, mypy and import rules only"
 	@echo "make bench  every figure of the documentation, measured here"
+	@echo "make crash  kill a process at every act of an issuance, on SQLite and PostgreSQL, 25 seeds each (takes an hour)"
 	@echo "make conformance  the sandbox against the official specification: operation x status"
 	@echo "make fuzz         6,000 requests made from the official specification; what is wrong is printed"
 	@echo "make lock   renew the hashed lock files from pyproject.toml"
@@ -55,6 +56,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench cli
 	$(BIN)/python -m bench sandbox
 	$(BIN)/python -m bench durable
+
+crash: $(VENV)/.dev
+	@$(BIN)/python -m tests.klucznik.crashes
 
 conformance: $(VENV)/.dev
 	@$(BIN)/python -m tests.sandbox.conformance

@@ -5,6 +5,7 @@ A mishap is an async function that gets the request and the way to really send i
 
 import json
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -40,7 +41,8 @@ class Network(httpx.AsyncBaseTransport):
     """httpx's own transport with mishaps; remembers the requests that were to be sent."""
 
     def __init__(self, *mishaps: Mishap) -> None:
-        self._real = httpx.AsyncHTTPTransport()
+        # Plain http alone; loading a certificate store costs more than a sign-in.
+        self._real = httpx.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         self._mishaps = mishaps
         self.sent: list[httpx.Request] = []
 
