@@ -111,7 +111,9 @@ def _change(before: _Rows, after: _Rows) -> str:
         told += [_told(table, was.get(key), row) for key, row in changed.items()]
         told += [f"{table.removesuffix('s')} removed" for key in was if key not in rows]
     named = sorted({words for words in told if words})
-    return ", ".join(named) or "the lease alone"
+    # What goes into the audit log goes there with what it tells of.
+    steps = [words for words in named if not words.startswith("audit_")]
+    return ", ".join(steps or named) or "the lease alone"
 
 
 def _told(table: str, was: _Row | None, row: _Row) -> str:

@@ -34,6 +34,7 @@ from klucznik.domain.certificates import CertificateType
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.errors import KlucznikError
 from klucznik.keys.test_credential import write_test_credential
+from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.issue import AlreadyHeld, Issued, Outcome, issue
 from klucznik.services.revoke import revoke
@@ -204,6 +205,8 @@ class Stage:
         subject = Subject(SubjectType.NIP, place.nip)
         async with await self._installed(place) as klucznik:
             incomplete = await self._order_again(klucznik, place)
+            if broken := (await audit.verify(klucznik)).broken:
+                incomplete = f"the audit log is broken: {broken}"
             held = {
                 certificate.serial_number: certificate
                 for certificate in await klucznik.database.read(

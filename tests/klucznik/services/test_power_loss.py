@@ -5,13 +5,15 @@ Whatever the moment: the next attempt makes the pair whole, KSeF has seen two re
 
 import random
 from collections.abc import Awaitable
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.klucznik.databases import look
 from tests.klucznik.mishaps import FILING, Mishap, answer_lost, paced, reset_before
-from tests.klucznik.power import Power, PowerLoss, powered
+from tests.klucznik.power import DiskPower, Power, PowerLoss, powered
 from tests.klucznik.world import (
     ENROLLMENTS,
     accepted,
@@ -80,6 +82,35 @@ async def test_power_loss_before_any_act_loses_no_key_and_files_no_second_reques
         assert len(filed(ksef, credential.holder.signs_in_as)) == 2, f"after {acts} acts"
         if ended is not None:
             break
+    assert acts >= 24
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("story", STORIES[:2])
+async def test_power_loss_while_a_commit_is_being_written_loses_no_key_and_files_no_second_request(
+    story: str, ksef: Sandbox, tmp_path: Path
+) -> None:
+    """The machine comes back with the file as far as it had been synced, and a torn piece of what had not."""
+    for acts in count(0 if story == STORIES[0] else BEFORE_THE_FIRST_REQUEST):
+        nip, home, after = some_nip(), tmp_path / str(acts), tmp_path / f"{acts} after"
+        credential = company(nip, ksef)
+        set_limits(ksef, credential.holder.signs_in_as, enrollment=2, certificate=2)
+        power = DiskPower(acts, home, random.Random(f"{story} {acts}"))
+        with suppress(PowerLoss):
+            async with powered(home, ksef, power, *mishaps_of(story)) as klucznik:
+                await issue(klucznik, context_of(nip), credential)
+        if not power.failed:
+            break
+        ksef.advance(seconds=LEASE_LASTS.total_seconds())
+        power.machine_after(after)
+        async with installed(after, ksef) as klucznik:
+            assert look(after, "PRAGMA integrity_check") == [("ok",)]
+            outcome = await issue(klucznik, context_of(nip), credential)
+            if isinstance(outcome, AlreadyHeld):
+                assert [held.verified_at is not None for held in outcome.certificates] == [True, True]
+            else:
+                await assert_whole_pair(klucznik, outcome)
+        assert len(filed(ksef, credential.holder.signs_in_as)) == 2, f"after {acts} acts"
     assert acts >= 24
 
 
