@@ -20,11 +20,13 @@ from klucznik.domain.renewal_window import Estimate
 from klucznik.messages.catalogue import Words
 from klucznik.messages.refusal import cause_text, reason_text, remedy_text
 from klucznik.services.audit import Verified
+from klucznik.services.backup import Restored
 from klucznik.services.cancel import Cancelled
 from klucznik.services.certificates import SubjectCertificates
 from klucznik.services.export import Exported
 from klucznik.services.issue import AlreadyHeld, Issued, WaitingForLimits
 from klucznik.services.limits import SubjectLimits
+from klucznik.services.restored import Compared
 from klucznik.services.revoke import Revoked
 from klucznik.services.status import IssuanceStatus
 
@@ -299,4 +301,28 @@ def audit_verified(found: Verified) -> Json:
         "rows": found.rows,
         "compared": found.compared,
         "broken": [{"chain": one.chain, "number": one.number, "flaw": one.flaw.value} for one in found.broken],
+    }
+
+
+def restored(done: Restored) -> Json:
+    return {
+        "outcome": "restored",
+        "backup_made_at": moment(done.made_at),
+        "certificates": done.certificates,
+        "issuances": done.issuances,
+        "certificates_lost": done.lost,
+    }
+
+
+def compared(found: Compared) -> Json:
+    return {
+        "outcome": "compared",
+        "subject": subject(found.subject),
+        "since": moment(found.since),
+        "adopted": list(found.adopted),
+        "revoked": list(found.revoked),
+        "keys_gone": [
+            {"serial": one.serial_number, "name": one.name, "type": one.type.value, "status": one.status.value}
+            for one in found.gone
+        ],
     }

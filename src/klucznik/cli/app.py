@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import audit, commands, issuances, language
+from klucznik.cli import audit, backups, commands, issuances, language
 from klucznik.cli.demo import demo
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
@@ -28,6 +28,9 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "revoke": commands.revoke,
     "export": commands.export,
     "import": commands.import_,
+    "backup": backups.backup,
+    "restore": backups.restore,
+    "reconcile": backups.reconcile,
     "test-credential": commands.make_test_credential,
     "demo": demo,
     "version": commands.version,

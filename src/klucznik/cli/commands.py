@@ -57,7 +57,7 @@ def limits(
     from klucznik.services.limits import read_limits
 
     settings, output = start(ctx, as_json)
-    context = _context(nip, output)
+    context = context_of(nip, output)
     credential = credential_of(settings, cert, key, p12, key_password_env)
     found = with_installation(settings, lambda klucznik: read_limits(klucznik, context, credential))
     output.result(views.subject_limits(found), pictures.limits(found, settings.words))
@@ -81,7 +81,7 @@ def issue(
     from klucznik.services.issue import order
 
     settings, output = start(ctx, as_json)
-    context = _context(nip, output)
+    context = context_of(nip, output)
     credential = credential_of(settings, cert, key, p12, key_password_env)
     carry_out = order if detach else issue_pair
     outcome = with_installation(
@@ -121,7 +121,7 @@ def certificates(
         held = with_installation(settings, in_vault)
         output.result(views.vault(held), pictures.vault(held, words, now=datetime.now(UTC)))
         return
-    context = _context(nip, output)
+    context = context_of(nip, output)
     found = with_installation(settings, lambda klucznik: in_ksef(klucznik, context, credential))
     output.result(views.listed(found), pictures.listed(found, words))
 
@@ -145,7 +145,7 @@ def revoke(
 
     settings, output = start(ctx, as_json)
     words = settings.words
-    context, serial_number = _context(nip, output), parsed(parse_serial, serial)
+    context, serial_number = context_of(nip, output), parsed(parse_serial, serial)
     why = parsed(RevocationReason.parse, reason)
     credential = credential_of(settings, cert, key, p12, key_password_env)
 
@@ -186,7 +186,7 @@ def export(
         raise InputError("export_needs_nip_or_serial")
     if format not in set(ExportFormat):
         raise InputError("export_format_unknown", value=format)
-    context = None if nip is None else _context(nip, output)
+    context = None if nip is None else context_of(nip, output)
     serial_number = None if serial is None else parsed(parse_serial, serial)
     given = password_from(password_env)
     password = _new_password(settings) if given is None else given
@@ -294,7 +294,7 @@ def show_outcome(outcome: Outcome | Issuance, settings: Settings, output: Output
     return Exit.DONE
 
 
-def _context(nip: str, output: Output) -> Context:
+def context_of(nip: str, output: Output) -> Context:
     """The company, with a hint where its number looks mistyped. KSeF checks no checksum, so neither do we insist."""
     context = parsed(Context.of_nip, nip)
     if not nip_checksum_ok(context.value):

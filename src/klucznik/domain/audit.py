@@ -49,6 +49,9 @@ class Event(StrEnum):
     CERTIFICATE_IMPORTED = "certificate_imported"
     KEY_EXPORTED = "key_exported"
     DATA_KEY_MADE = "data_key_made"
+    BACKUP_WRITTEN = "backup_written"
+    STATE_RESTORED = "state_restored"
+    RESTORED_SUBJECT_CHECKED = "restored_subject_checked"
 
 
 @dataclass(frozen=True)

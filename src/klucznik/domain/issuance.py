@@ -113,7 +113,8 @@ class Enrollment:
         name: the certificate's name in KSeF, unique; the only handle to a request whose answer was lost.
         csr: DER. Kept, so that the very same request can be sent again when KSeF shows that the first never arrived.
         remaining_before: `enrollment.remaining` that KSeF told before the POST.
-        sent_at: our clock when the intent was committed; None before.
+        sent_at: our clock when the intent was committed; None before. Without `remaining_before` it is when the row was
+            restored from a backup: it may have been sent since the backup was made, by whoever went on then.
         requested_at: KSeF's time of the request.
     """
 

@@ -142,6 +142,14 @@ class Vault:
         """
         return [_wrap(new_master, data_key_id, secret) for data_key_id, secret in self._secrets.items()]
 
+    def reopened(self, data_keys: Sequence[WrappedDataKey]) -> Vault:
+        """A vault under the same master key with the data keys that are saved now; raises as `open`."""
+        return Vault.open(self._master, data_keys)
+
+    def take_over(self, other: Vault) -> list[WrappedDataKey]:
+        """The data keys of another vault under this one's master key, to be saved."""
+        return other.rewrap(self._master)
+
 
 def _wrap(master: MasterKey, data_key_id: str, secret: bytes) -> WrappedDataKey:
     nonce, ciphertext = master.wrap(secret, _bytes_of("klucznik data key 1", data_key_id, master.id))

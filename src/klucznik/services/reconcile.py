@@ -28,6 +28,9 @@ from klucznik.storage import issuances
 SETTLES = timedelta(seconds=90)
 # KSeF issues within minutes. What it does not list a day later is given up, lest the doubt bar the subject for good.
 GIVEN_UP_AFTER = timedelta(days=1)
+# Of a request in a backup the counter of that time says nothing; it can only be listed, and what is not listed by this
+# time after the restore is given up, never sent.
+GIVEN_UP_AFTER_A_RESTORE = timedelta(hours=1)
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
@@ -64,7 +67,8 @@ async def investigate(installation: Installation, signed_in: SignedIn, enrollmen
     if not listed and await _never_arrived(installation, signed_in, enrollment, now):
         # The counter stands where it stood, and no older request can have come back: that is what it rests on.
         return Verdict(None, evidence={**evidence, "remaining_after": enrollment.remaining_before, "came_back": 0})
-    if enrollment.sent_at is not None and now - enrollment.sent_at >= GIVEN_UP_AFTER:
+    patience = GIVEN_UP_AFTER if enrollment.remaining_before is not None else GIVEN_UP_AFTER_A_RESTORE
+    if enrollment.sent_at is not None and now - enrollment.sent_at >= patience:
         return Verdict(None, given_up=True, evidence=evidence)
     return None
 

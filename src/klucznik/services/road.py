@@ -49,10 +49,10 @@ from klucznik.errors import (
 from klucznik.keys.csr import build_csr
 from klucznik.keys.generate import generate_key
 from klucznik.ksef.session import Session
-from klucznik.services import audit, proof, reconcile, refusals
+from klucznik.services import audit, proof, reconcile, refusals, restored
 from klucznik.services.installation import Installation
 from klucznik.services.login import Login
-from klucznik.services.naming import certificate_name
+from klucznik.services.naming import certificate_name, named_for
 from klucznik.services.progress import Listener, Progress, Settled, Stage, unheard
 from klucznik.services.sign_in import SignedIn
 from klucznik.services.together import together
@@ -135,13 +135,35 @@ class Road:
             if issuance.wait.kind in (WaitKind.PROCESSING, WaitKind.UNSETTLED):
                 # What was waited for is over, or somebody wants to look earlier: no rest before this look.
                 self._looking_for, self._looks, self._rested = issuance.wait.kind, issuance.wait.looks, True
-        issuance = replace(issuance, wait=None)
+        issuance = await self._after_a_restore(replace(issuance, wait=None))
         while issuance.wait is None and not self.stopping():
             todo = await self._next(issuance)
             if todo.step is Step.NOTHING:
                 break
             issuance = await acts[todo.step](issuance, todo.enrollments)
         return issuance
+
+    async def _after_a_restore(self, issuance: Issuance) -> Issuance:
+        """Where the rows come from a backup, look first at what KSeF has issued since.
+
+        Raises:
+            KsefRefused: ``issued_since_the_backup``: this issuance went on after the backup, and its keys are gone.
+        """
+        subject = issuance.subject
+        if not await restored.is_from_a_backup(self.installation, subject):
+            return issuance
+        signed_in = SignedIn(await self.login.session(), subject)
+        found = await restored.compare(self.installation, signed_in, self.lease, lasts=LEASE_LASTS)
+        gone = [record.serial_number for record in found.gone if named_for(record.name, issuance.id)]
+        if not gone:
+            return issuance
+        called_off = replace(issuance, cancelled_at=self._now)
+        if issuance.state is not IssuanceState.PLANNED:
+            # What it filed is finished and kept; nothing is filed anew, for that has been done since.
+            told = Entry(Event.ISSUANCE_CANCELLED, {"why": "issued_since_the_backup", "keys_gone": gone}, issuance.id)
+            return await self._commit(lambda connection: issuances.save(connection, called_off, now=self._now), told)
+        await self._end(replace(called_off, state=IssuanceState.CANCELLED), ())
+        raise KsefRefused("issued_since_the_backup", serials=", ".join(gone))
 
     async def _next(self, issuance: Issuance) -> NextStep:
         def look(connection: Connection) -> list[Enrollment]:

@@ -98,6 +98,15 @@ class Database:
         """Run `work` in one transaction. When this returns, it is on disk."""
         return await self._dialect.run(lambda: self._run(work, writing=True))
 
+    async def remake(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`, which makes tables anew, in one transaction."""
+
+        def run() -> T:
+            with self._dialect.migrating():
+                return self._run(work, writing=True)
+
+        return await self._dialect.run(run)
+
     def close(self) -> None:
         self._dialect.close()
 
@@ -136,7 +145,7 @@ class Database:
         alone(connection, "tables")
         revision = self._dialect.revision(connection)
         if revision is None:
-            _make_tables(connection)
+            make_tables(connection)
         elif revision != HEAD:  # otherwise another process was faster
             from klucznik.storage.migrate import upgrade  # alembic is heavy and seldom needed
 
@@ -154,7 +163,8 @@ def _dialect(where: Path | str) -> Dialect:
     return Postgresql(where)
 
 
-def _make_tables(connection: Connection) -> None:
+def make_tables(connection: Connection) -> None:
+    """All tables as they are now, marked with their revision."""
     # Tables of the same name that are there already are another program's: nothing is mixed with them.
     metadata.create_all(connection, checkfirst=False)
     connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")

@@ -200,6 +200,12 @@ def enrollments_of(connection: Connection, issuance_id: str) -> list[Enrollment]
     return sorted((_enrollment(row) for row in rows), key=_in_order)
 
 
+def enrollment_named(connection: Connection, name: str) -> Enrollment | None:
+    """The enrollment whose certificate has, or would have, that name."""
+    row = connection.execute(select(enrollments).where(enrollments.c.name == name)).one_or_none()
+    return None if row is None else _enrollment(row)
+
+
 def enrollments_of_many(connection: Connection, issuance_ids: Collection[str]) -> dict[str, list[Enrollment]]:
     """The enrollments of several issuances by their ids, each in the order of sending."""
     rows = connection.execute(select(enrollments).where(enrollments.c.issuance_id.in_(issuance_ids)))

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from klucznik.storage.columns import UtcDateTime
 
 # The newest migration. A new database is made from the tables below and marked with it; a test holds both equal.
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData(
     naming_convention={
@@ -180,6 +180,16 @@ audit_heads = Table(
     Column("key_id", String(64), nullable=False),
     Column("mac", LargeBinary, nullable=False),
     Column("seal", LargeBinary, nullable=False),
+)
+
+# Subjects whose rows come out of a backup: KSeF may know of more than they do, until somebody has looked.
+restored_subjects = Table(
+    "restored_subjects",
+    metadata,
+    Column("environment", String(16), primary_key=True),
+    Column("subject_type", String(16), primary_key=True),
+    Column("subject_value", String(64), primary_key=True),
+    Column("backup_made_at", UtcDateTime, nullable=False),
 )
 
 # The database itself refuses what nobody of us does. Whoever may drop a trigger is stopped by the MACs, not by this.

@@ -16,6 +16,9 @@ COMMANDS = (
     "test-credential",
     "demo",
     "version",
+    "backup",
+    "restore",
+    "reconcile",
     "audit verify",
     "audit export",
 )
