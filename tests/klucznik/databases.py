@@ -47,6 +47,12 @@ def everything_in(home: Path) -> bytes:
     return b"\n".join(kept)
 
 
+def tell(home: Path, statements: str) -> None:
+    """What another program does to the database on the server."""
+    with psycopg.connect(database_url(home) or "", autocommit=True) as server:
+        server.execute(statements.encode())
+
+
 def look(home: Path, query: str) -> list[tuple[object, ...]]:
     """What another process sees in the database: committed rows only."""
     url = database_url(home)

@@ -115,8 +115,8 @@ def test_every_dependency_has_its_reason_on_the_page_and_nothing_else_is_there()
 
 
 def test_every_dependency_of_the_product_is_imported() -> None:
-    # Loaded by name, by uvicorn, zoneinfo and SQLAlchemy; the workers that use the last two are the next to come.
-    modules = dict.fromkeys(("httptools", "sniffio", "tzdata", "psycopg", "apscheduler", "procrastinate"), "")
+    # Loaded by name, by httpx, uvicorn and zoneinfo.
+    modules = dict.fromkeys(("httptools", "sniffio", "tzdata"), "")
     modules["prometheus-client"] = "prometheus_client"
     everything = "\n".join(path.read_text() for path in (pages.ROOT / "src").rglob("*.py"))
     for line in PROJECT["project"]["dependencies"]:

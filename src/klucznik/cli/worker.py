@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from klucznik.ksef.calls import Exchange
 from klucznik.operations import LogFormat, LogLevel
 from klucznik.operations.log import Log, logging_to
 from klucznik.services.engine import Engine
+from klucznik.services.engines import engine_for
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Progress
 
@@ -45,6 +47,7 @@ def run(
     Raises:
         InputError: the pages cannot be served there; nothing was begun.
     """
+    gc.enable()  # unlike the other commands it may run for months
     listening, metrics = _counters(metrics_at)
     shape = log_format or (LogFormat.TEXT if output.person_reads_errors else LogFormat.JSON)
     to = logging_to(sys.stderr, shape, log_level, output.colours)
@@ -52,7 +55,7 @@ def run(
         sight = _Sight(log, metrics, listening)
 
         async def work(klucznik: Installation) -> None:
-            engine = Engine(klucznik, at_once=at_once, listener=sight.hear)
+            engine = engine_for(klucznik, at_once=at_once, listener=sight.hear)
             _stop_on_signals(engine)
             async with sight.shown(klucznik, engine):
                 await (engine.run_until_idle() if until_idle else engine.run())
@@ -105,7 +108,10 @@ class _Sight:
 
 
 def _stop_on_signals(engine: Engine) -> None:
-    """The present step of each issuance is finished, the rest is left to whoever comes next."""
+    """The present step of each issuance is finished, the rest is left to whoever comes next.
+
+    Said twice, the step is not waited for; what it may have left in doubt is settled by whoever comes next.
+    """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, engine.stop)

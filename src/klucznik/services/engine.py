@@ -1,4 +1,4 @@
-"""The embedded engine: wakes due issuances inside one process, on whatever database there is.
+"""The embedded engine: wakes due issuances inside one process. Where many share a server, `distributed` takes over.
 
 The rows say what is due; nothing is remembered here that a crash could lose. Which issuance does what is `advance`.
 """
@@ -48,7 +48,10 @@ class Engine:
     _looked_at: float = field(default=-inf, init=False, repr=False)
 
     def stop(self) -> None:
-        """Take on nothing more; what is being worked on ends after its present step."""
+        """Take on nothing more; what is being worked on ends after its present step, or now if this is said twice."""
+        if self._stopping.is_set():
+            for task in self._running.values():
+                task.cancel()
         self._stopping.set()
 
     @property
@@ -63,7 +66,8 @@ class Engine:
             waiting = asyncio.create_task(self._stopping.wait())
             await asyncio.wait({waiting, *self._running.values()}, timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED")
             waiting.cancel()
-        await asyncio.gather(*self._running.values())
+        if self._running:
+            await asyncio.wait(self._running.values())
 
     async def run_until_idle(self) -> None:
         """Until nothing is due any more; what waits for a later moment is left waiting."""
@@ -91,10 +95,14 @@ class Engine:
             return 0
         ready = [one for one, _ in found if one not in self._running and one not in self._not_before]
         for issuance_id in ready[:room]:
-            task = asyncio.create_task(self._advance(issuance_id))
-            self._running[issuance_id] = task
-            task.add_done_callback(partial(self._done, issuance_id))
+            self._start(issuance_id)
         return len(ready[:room])
+
+    def _start(self, issuance_id: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._advance(issuance_id))
+        self._running[issuance_id] = task
+        task.add_done_callback(partial(self._done, issuance_id))
+        return task
 
     def _done(self, issuance_id: str, _: asyncio.Task[None]) -> None:
         del self._running[issuance_id]

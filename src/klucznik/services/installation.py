@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import secrets
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,7 +16,7 @@ from klucznik.domain.audit import INSTALLATION, Entry, Event, Head
 from klucznik.domain.environments import Endpoint, Environment, endpoint
 from klucznik.domain.sealed import WrappedDataKey
 from klucznik.domain.values import InvalidValue
-from klucznik.errors import InputError
+from klucznik.errors import InputError, StorageError
 from klucznik.keys.master_key import MasterKey, master_key_file, master_key_from_environment
 from klucznik.keys.safe_files import make_directory
 from klucznik.keys.vault import Vault
@@ -38,6 +41,8 @@ MASTER_KEY_FILE = "vault.key"
 # holder is on its way any more.
 ANSWER_WITHIN_S = 12.0
 
+_log = logging.getLogger("klucznik.installation")
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -48,6 +53,7 @@ class Installation:
         pacer: counts the calls to KSeF, together with all other processes of the installation.
         owner: names this process in leases and in the audit log.
         heads: see `audit.Pen`.
+        server: URL of the database where it is on a server, which several workers may share.
     """
 
     home: Path
@@ -59,6 +65,7 @@ class Installation:
     clock: Clock
     owner: str
     heads: dict[str, Head] = field(default_factory=dict, repr=False)
+    server: str | None = field(default=None, repr=False)
 
     @property
     def environment(self) -> Environment:
@@ -94,7 +101,7 @@ class Installation:
             where = endpoint(environment, ksef_url)
         except InvalidValue as error:
             raise InputError(error.reason, **error.data) from None
-        time, owner = clock or SystemClock(), secrets.token_hex(8)
+        time, owner = clock or SystemClock(), _name_of_this_process()
         database = await _open_database(home, database_url)
         try:
             vault = await _open_vault(home, database, master_key, time, owner)
@@ -105,7 +112,18 @@ class Installation:
         ksef = KsefClient(
             where, clock=time, transport=transport, timeout_s=ANSWER_WITHIN_S, pacer=pacer, watcher=watcher
         )
-        return cls(home, where, database, vault, ksef, pacer, time, owner)
+        return cls(home, where, database, vault, ksef, pacer, time, owner, server=database_url)
+
+    async def wake(self, issuance_id: str) -> None:
+        """Tell the workers that an issuance is due. A hint and no more: a worker who misses it finds the row."""
+        if self.server is None:
+            return  # the embedded engine looks at the rows
+        from klucznik.storage.queue import Queue
+
+        try:
+            await Queue(self.database, self.server, self.environment).wake(issuance_id)
+        except StorageError as error:
+            _log.warning("no worker was told of issuance %s: %s", issuance_id, error)
 
     async def aclose(self) -> None:
         await self.ksef.aclose()
@@ -117,6 +135,11 @@ class Installation:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _name_of_this_process() -> str:
+    """So that a person can see who holds a lease; unique, as a process id may come again."""
+    return f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(8)}"
 
 
 async def _open_database(home: Path, url: str | None) -> Database:

@@ -6,7 +6,7 @@ The lease of the subject is held from before the limits are read until the road 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ from klucznik.domain.certificates import PAIR, CertificateType, HeldCertificate
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.keytype import KeyType
-from klucznik.domain.waits import LONGEST_WAIT_FOR_LIMITS
+from klucznik.domain.waits import LONGEST_WAIT_FOR_LIMITS, WaitKind
 from klucznik.errors import KsefError, SignatureNeeded, SubjectBusy
 from klucznik.services import audit, login
 from klucznik.services.advance import held, load
@@ -142,7 +142,10 @@ class _Ordering:
             raise
         async with held(self.installation, lease):
             issuance = await self._taken_up(lease)
-        return await self._nothing_missing() if issuance is None else issuance
+        if issuance is None:
+            return await self._nothing_missing()
+        await self.installation.wake(issuance.id)  # after the lease was given back: whoever is woken may begin at once
+        return issuance
 
     async def _nothing_missing(self) -> AlreadyHeld:
         await end(self.signed_in)
@@ -156,7 +159,7 @@ class _Ordering:
         subject = self.signed_in.subject
         issuance = await _unfinished(self.installation, subject)
         if issuance is not None:
-            await self._keep_login(issuance, lease)
+            issuance = await self._keep_login(issuance, lease)
         else:
             pair = () if self.another_pair else await _held_pair(self.installation, subject)
             missing = tuple(kind for kind in PAIR if kind not in {certificate.type for certificate in pair})
@@ -166,18 +169,22 @@ class _Ordering:
         self.ordered = issuance.id
         return issuance
 
-    async def _keep_login(self, issuance: Issuance, lease: leases.Lease) -> None:
+    async def _keep_login(self, issuance: Issuance, lease: leases.Lease) -> Issuance:
         """An issuance that is taken on again goes on with this login, here or elsewhere."""
         sealed = login.seal(self.installation, issuance, self.signed_in)
+        now = self.installation.clock.now()
 
-        def commit(connection: Connection) -> None:
-            leases.confirm(connection, lease, now=self.installation.clock.now(), lasts=LEASE_LASTS)
+        def commit(connection: Connection) -> Issuance:
+            leases.confirm(connection, lease, now=now, lasts=LEASE_LASTS)
             if sealed is not None:
                 login.keep(connection, sealed, self.signed_in)
                 replaced = Entry(Event.LOGIN_REPLACED, {"context": self.signed_in.context.value}, issuance.id)
                 audit.record(self.installation, connection, issuance.subject, replaced)
+            if issuance.wait is None or issuance.wait.kind is not WaitKind.NEEDS_SIGNATURE:
+                return issuance
+            return issuances.save(connection, replace(issuance, wait=None), now=now)  # somebody has signed
 
-        await self.installation.database.write(commit)
+        return await self.installation.database.write(commit)
 
     async def _plan(self, lease: leases.Lease, missing: tuple[CertificateType, ...]) -> Issuance:
         now = self.installation.clock.now()

@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, func, insert, select, true, tuple_, update
+from sqlalchemy.sql.elements import ColumnElement
 
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.environments import Environment
@@ -79,8 +80,19 @@ def by_prefix(connection: Connection, environment: Environment, prefix: str, *, 
     return [_issuance(row) for row in rows]
 
 
-def due(connection: Connection, environment: Environment, *, now: datetime, most: int) -> list[tuple[str, Subject]]:
-    """Running issuances that somebody should look at now and nobody does, the longest due first."""
+def due(
+    connection: Connection,
+    environment: Environment,
+    *,
+    now: datetime,
+    most: int,
+    unless: ColumnElement[bool] | None = None,
+) -> list[tuple[str, Subject]]:
+    """Running issuances that somebody should look at now and nobody does, the longest due first.
+
+    Args:
+        unless: leaves out those of which this is true.
+    """
     rows = connection.execute(
         select(issuances.c.id, issuances.c.subject_type, issuances.c.subject_value)
         .outerjoin(
@@ -93,6 +105,7 @@ def due(connection: Connection, environment: Environment, *, now: datetime, most
             ),
         )
         .where(issuances.c.wake_at <= now, leases.c.token.is_(None), issuances.c.environment == environment.value)
+        .where(true() if unless is None else ~unless)
         .order_by(issuances.c.wake_at)
         .limit(most)
     )

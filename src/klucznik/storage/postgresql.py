@@ -55,10 +55,10 @@ class Postgresql:
         try:
             if not url.startswith(_SCHEMES):
                 raise InputError("database_url_malformed")
-            self._parameters = conninfo_to_dict(url)
+            self.shown = _shown(conninfo_to_dict(url))
+            self._parameters = connection_parameters(url)
         except psycopg.Error:
             raise InputError("database_url_malformed") from None
-        self.shown = _shown(self._parameters)
         self._threads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="klucznik-database")
         self.engine = create_engine(
             "postgresql+psycopg://",
@@ -79,7 +79,7 @@ class Postgresql:
         return nullcontext()
 
     def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(**{**_SETTINGS, **self._parameters, "client_encoding": "UTF8"})
+        return psycopg.connect(**self._parameters)
 
     def revision(self, connection: Connection) -> str | None:
         """The revision of the tables, of a server that can be used.
@@ -141,6 +141,11 @@ class Postgresql:
     def close(self) -> None:
         self._threads.shutdown()
         self.engine.dispose()
+
+
+def connection_parameters(url: str) -> dict[str, Any]:
+    """What psycopg connects with; may hold a password."""
+    return {**_SETTINGS, **conninfo_to_dict(url), "client_encoding": "UTF8"}
 
 
 def _shown(parameters: dict[str, Any]) -> str:

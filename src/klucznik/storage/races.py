@@ -13,6 +13,14 @@ def alone(connection: Connection, name: str) -> None:
         )
 
 
+def alone_or_not(connection: Connection, name: str) -> bool:
+    """Whether nobody else has said this name in a transaction that is not over; then it is ours until ours ends."""
+    if connection.dialect.name != "postgresql":
+        return True
+    asked = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+    return bool(connection.execute(asked, {"name": f"klucznik {name}"}).scalar_one())
+
+
 def insert_unless_there(connection: Connection, table: Table, **values: object) -> bool:
     """Whether the row is ours; False where one with the same key was there first."""
     if connection.dialect.name == "postgresql":
