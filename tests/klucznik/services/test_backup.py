@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text, update
 from tests.klucznik.databases import look
-from tests.klucznik.mishaps import FILING, STATUS, Mishap, Network, not_connected
+from tests.klucznik.mishaps import FILING, STATUS, Mishap, Network, changed, not_connected
 from tests.klucznik.world import (
+    SandboxClock,
     accepted,
     assert_key_kept,
     assert_whole_pair,
@@ -71,6 +72,35 @@ async def test_a_backup_is_restored_on_another_machine_with_another_master_key(k
         ksef.clear_requests()
         await issue(new, context_of(nip), None)
         assert accepted(ksef, credential.holder.signs_in_as) == []
+
+
+@pytest.mark.postgresql
+async def test_a_backup_of_one_kind_of_database_is_restored_into_the_other_and_back(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    clock = SandboxClock(ksef)
+
+    async def in_a_file(home: Path) -> Installation:
+        return await Installation.open(home, ksef_url=ksef.base_url, clock=clock)
+
+    async with await in_a_file(tmp_path / "file") as one:
+        await assert_whole_pair(one, await issue(one, context_of(nip), company(nip, ksef)))
+        await backup(one, tmp_path / "of the file", PASSPHRASE)
+        before = await in_vault(one)
+    async with installed(tmp_path / "server", ksef) as server:
+        await restore(server, tmp_path / "of the file", PASSPHRASE)
+    async with installed(tmp_path / "server", ksef) as server:
+        assert await in_vault(server) == before
+        assert (await verify(server)).broken == ()
+        await backup(server, tmp_path / "of the server", PASSPHRASE)
+    async with await in_a_file(tmp_path / "back") as back:
+        await restore(back, tmp_path / "of the server", PASSPHRASE)
+    async with await in_a_file(tmp_path / "back") as back:
+        assert await in_vault(back) == before
+        assert (await verify(back)).broken == ()
+        for held in before:
+            await assert_key_kept(back, held.der, held.key_id)
 
 
 async def test_a_backup_holds_nothing_that_can_be_read(ksef: Sandbox, tmp_path: Path) -> None:
@@ -256,6 +286,32 @@ async def test_requests_of_a_backup_that_ksef_does_not_list_are_given_up_and_not
         outcome = await issue(new, context_of(nip), credential)
         assert isinstance(outcome, Issued)
     assert len(accepted(ksef, subject)) == 2
+
+
+async def test_a_request_that_was_filed_anew_since_is_not_filed_anew_once_more(ksef: Sandbox, tmp_path: Path) -> None:
+    """KSeF drops the first one after the backup; the old installation replaced it, with a key that is gone."""
+    nip = some_nip()
+    credential = company(nip, ksef)
+    subject, file = credential.holder.signs_in_as, tmp_path / "backup"
+    dropped = Mishap(STATUS, changed(_dropped))
+    async with installed(tmp_path / "old", ksef, transport=Network(Mishap(STATUS, not_connected, on=None))) as old:
+        with pytest.raises(KsefUnavailable):
+            await issue(old, context_of(nip), credential)
+        await backup(old, file, PASSPHRASE)
+    async with installed(tmp_path / "old", ksef, transport=Network(dropped)) as old:
+        await assert_whole_pair(old, await issue(old, context_of(nip), credential))
+    spent = len(accepted(ksef, subject))
+    async with installed(tmp_path / "new", ksef) as new:
+        await restore(new, file, PASSPHRASE)
+    dropped = Mishap(STATUS, changed(_dropped))
+    async with installed(tmp_path / "new", ksef, transport=Network(dropped)) as new:
+        with pytest.raises(KlucznikError):
+            await issue(new, context_of(nip), credential)
+    assert len(accepted(ksef, subject)) == spent == 3
+
+
+def _dropped(body: dict[str, object]) -> None:
+    body["status"] = {"code": 550, "description": "Operacja została anulowana przez system"}
 
 
 async def test_a_request_under_way_in_the_backup_is_finished_with_its_key(ksef: Sandbox, tmp_path: Path) -> None:
