@@ -59,6 +59,7 @@ bench: $(VENV)/.dev
 
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.klucznik.crashes
+	@$(BIN)/python -m tests.klucznik.services.test_road_model 1000
 
 conformance: $(VENV)/.dev
 	@$(BIN)/python -m tests.sandbox.conformance
