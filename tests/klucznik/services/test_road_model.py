@@ -79,6 +79,7 @@ HAPPENS: dict[str, Callable[..., Any]] = {
     "error before": error_before,
     "reset before": reset_before,
     "not connected": not_connected,
+    "paced for a moment": paced(1),
     "paced": paced(5),
     "paced long": paced(3000),
     "refused": refused(25006),
@@ -103,6 +104,17 @@ class ModelClock:
 
 
 @dataclass
+class RoadClock(ModelClock):
+    """The same for the road. After a wait of the road, unlike after a pause between two calls, limits are read anew."""
+
+    wire: "Wire"
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        self.wire.limits_read = None
+
+
+@dataclass
 class Wire(httpx.AsyncBaseTransport):
     """The way from one worker to KSeF. What must hold at the moment of a request is asked here."""
 
@@ -124,7 +136,7 @@ class Wire(httpx.AsyncBaseTransport):
                 return await mishap.act(request, self._ask)
         response = await self._ask(request)
         if request.url.path.endswith("/certificates/limits") and response.status_code == 200:
-            self.limits_read, self.filed_since = (self.model.clock.now(), json.loads(response.content)), 0
+            self.limits_read, self.filed_since = (self.model.now, json.loads(response.content)), 0
         self.filed_since += filing and response.status_code == 202
         return response
 
@@ -148,7 +160,6 @@ class Model:
 
     home: Path
     world: World
-    clock: ModelClock
     ksef: httpx.ASGITransport
     nip: str
     credential: Credential
@@ -167,7 +178,7 @@ class Model:
             cert=made.certificate_file, key=made.key_file, password=None, now=world.clock.now()
         )
         app = create_app(world, (FaultHook(world.faults),))
-        model = cls(home, world, ModelClock(world), httpx.ASGITransport(app), nip, credential)
+        model = cls(home, world, httpx.ASGITransport(app), nip, credential)
         testdata.set_limits(world, model.identity, enrollment=enrollment, certificate=certificate)
         for number in range(2):
             model.workers.append(await model.worker(number))
@@ -175,8 +186,10 @@ class Model:
 
     async def worker(self, number: int) -> Worker:
         wire = Wire(self, number)
-        opened = await Installation.open(self.home, ksef_url="http://127.0.0.1:9/v2", clock=self.clock, transport=wire)
-        return Worker(wire, opened)
+        opened = await Installation.open(
+            self.home, ksef_url="http://127.0.0.1:9/v2", clock=ModelClock(self.world), transport=wire
+        )
+        return Worker(wire, replace(opened, clock=RoadClock(self.world, wire)))
 
     async def close(self) -> None:
         for worker in self.workers:
@@ -185,6 +198,10 @@ class Model:
         shutil.rmtree(self.home)
 
     # ── what there is ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def now(self) -> datetime:
+        return self.world.clock.now()
 
     @property
     def identity(self) -> Identity:
@@ -224,13 +241,13 @@ class Model:
         return [one for one in self.world.enrollments if one.name != _BY_ANOTHER_PROGRAM]
 
     def process(self) -> None:
-        ksef_enrollments.process_due(self.world, self.clock.now())
+        ksef_enrollments.process_due(self.world, self.now)
 
     # ── what must hold ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def check_filing(self, wire: Wire, body: dict[str, Any]) -> None:
         """At the moment when a request leaves."""
-        now, owner = self.clock.now(), self.workers[wire.worker].installation.owner
+        now, owner = self.now, self.workers[wire.worker].installation.owner
 
         def read(connection: Connection) -> tuple[Any, Any, int]:
             lease = connection.execute(select(lease_rows).where(lease_rows.c.subject_value == self.nip)).one()
@@ -412,7 +429,7 @@ class RoadMachine(RuleBasedStateMachine):
 
     @rule(requests=st.integers(1, 3), kept=st.integers(0, 2))
     def another_program_files(self, requests: int, kept: int) -> None:
-        m, now = self.model, self.model.clock.now()
+        m, now = self.model, self.model.now
         quick_sessions.open_session(m.world, m.nip, None, now)
         *_, session = m.world.sign_ins
         ksef_enrollments.by_another_program(m.world, session, requests, kept, now)
@@ -459,7 +476,7 @@ class RoadMachine(RuleBasedStateMachine):
         running = self.do(self.model.running())
         if running is None:
             return
-        now = self.model.clock.now()
+        now = self.model.now
         until = None if running.wait is None else running.wait.until
         # Where nothing is waited for, the lease of a dead worker may be.
         self.model.world.clock.advance(LEASE_LASTS if until is None or until <= now else until - now)
