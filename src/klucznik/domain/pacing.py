@@ -184,8 +184,11 @@ class Pace:
 
 
 def believed(pace: Pace, now: int) -> Pace:
-    """The same, or nothing at all where a clock was turned back since."""
-    return pace if pace.touched <= now + CLOCK_DOUBT else Pace()
+    """The same, or nothing at all where a clock was turned back since, or where nothing in it can matter any more.
+
+    So it makes no difference when that is really forgotten.
+    """
+    return pace if pace.touched <= now + CLOCK_DOUBT and not forgettable(pace, now) else Pace()
 
 
 def forgettable(pace: Pace, now: int) -> bool:

@@ -51,6 +51,13 @@ CREATE UNLOGGED TABLE IF NOT EXISTS paces (
 """
 
 
+# `domain.pacing.believed`.
+_BELIEVED = (
+    f"pace.touched <= %(now)s + {CLOCK_DOUBT} "
+    f"AND greatest(pace.touched, pace.turn, pace.blocked_until) >= %(now)s + {forgotten_before(0)}"
+)
+
+
 def _booking(quota: Quota) -> str:
     """`domain.pacing.book`. The answer is the moment of the call or, negative, the moment to come back.
 
@@ -67,10 +74,10 @@ VALUES (%(key)s, ARRAY[%(now)s]::bigint[], 0, 0, %(now)s, %(now)s)
 ON CONFLICT (key) DO UPDATE SET (taken, turn, blocked_until, touched, answer) = (
     WITH known AS (
         SELECT pace.taken, cardinality(pace.taken) AS calls, pace.turn, pace.blocked_until
-        WHERE pace.touched <= %(now)s + {CLOCK_DOUBT}
+        WHERE {_BELIEVED}
         UNION ALL
         SELECT '{{}}', 0, 0, 0
-        WHERE pace.touched > %(now)s + {CLOCK_DOUBT}
+        WHERE NOT ({_BELIEVED})
     ),
     kept AS (
         SELECT at, spacing
@@ -129,10 +136,10 @@ ON CONFLICT (key) DO UPDATE SET (taken, turn, blocked_until, touched, answer) = 
             pace.taken,
             pace.turn + %(spacing)s AS following,
             greatest(pace.blocked_until, %(until)s) AS blocked_until
-        WHERE pace.touched <= %(now)s + {CLOCK_DOUBT}
+        WHERE {_BELIEVED}
         UNION ALL
         SELECT '{{}}', 0, %(until)s
-        WHERE pace.touched > %(now)s + {CLOCK_DOUBT}
+        WHERE NOT ({_BELIEVED})
     ),
     told AS (
         SELECT CASE WHEN following BETWEEN blocked_until AND blocked_until + {LONGEST_LINE_AFTER_BLOCK}
@@ -144,7 +151,7 @@ ON CONFLICT (key) DO UPDATE SET (taken, turn, blocked_until, touched, answer) = 
 RETURNING answer, xmax = 0
 """  # noqa: S608 - constants of ours
 
-_BLOCKED_UNTIL = f"SELECT blocked_until, false FROM paces WHERE key = %(key)s AND touched <= %(now)s + {CLOCK_DOUBT}"  # noqa: S608
+_BLOCKED_UNTIL = f"SELECT blocked_until, false FROM paces AS pace WHERE key = %(key)s AND {_BELIEVED}"  # noqa: S608
 # The keys are random numbers: a few neighbours of a new one are a fair sample of all.
 _FORGET = f"""
 DELETE FROM paces WHERE key IN (
