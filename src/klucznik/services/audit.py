@@ -97,12 +97,6 @@ def _seal_holds(vault: Vault, head: Head) -> bool:
     return vault.knows(head.key_id) and hmac.compare_digest(vault.mac(head_bytes(head), head.key_id), head.seal)
 
 
-def _mac(vault: Vault, message: bytes, key_id: str) -> bytes:
-    mac = vault.mac(message, key_id)
-    assert mac is not None  # noqa: S101 - the current key is always at hand
-    return mac
-
-
 class Flaw(StrEnum):
     """What is wrong at one place of the log."""
 

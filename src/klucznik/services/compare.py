@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from klucznik.domain.identifiers import Context
 from klucznik.services.advance import held
 from klucznik.services.installation import Installation
-from klucznik.services.issue import end
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.restored import Compared, compare
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import wait_for_lease
-from klucznik.services.sign_in import sign_in, signer_for
+from klucznik.services.sign_in import sign_in, sign_out, signer_for
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
@@ -34,4 +33,4 @@ async def compare_with_ksef(
         async with held(installation, lease):
             return await compare(installation, signed_in, lease, lasts=LEASE_LASTS)
     finally:
-        await end(signed_in)
+        await sign_out(signed_in)

@@ -17,7 +17,7 @@ from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.keytype import KeyType
 from klucznik.domain.waits import LONGEST_WAIT_FOR_LIMITS, WaitKind
-from klucznik.errors import KsefError, SignatureNeeded, SubjectBusy
+from klucznik.errors import SubjectBusy
 from klucznik.services import audit, login
 from klucznik.services.advance import held, load
 from klucznik.services.installation import Installation
@@ -25,7 +25,7 @@ from klucznik.services.outcomes import AlreadyHeld, Issued, Outcome, WaitingForL
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import Errand, wait_for_lease
-from klucznik.services.sign_in import SignedIn, Signer, sign_in, signer_for
+from klucznik.services.sign_in import SignedIn, Signer, sign_in, sign_out, signer_for
 from klucznik.storage import certificates, issuances, leases
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class _Ordering:
             outcome = await errand.see_through(self._taken_up)
         except SubjectBusy:
             if self.ordered is None:
-                await end(self.signed_in)
+                await sign_out(self.signed_in)
             raise
         return await self._nothing_missing() if outcome is None else outcome
 
@@ -138,7 +138,7 @@ class _Ordering:
         try:
             lease = await wait_for_lease(self.installation, self.signed_in.subject, self.listener)
         except SubjectBusy:
-            await end(self.signed_in)
+            await sign_out(self.signed_in)
             raise
         async with held(self.installation, lease):
             issuance = await self._taken_up(lease)
@@ -148,7 +148,7 @@ class _Ordering:
         return issuance
 
     async def _nothing_missing(self) -> AlreadyHeld:
-        await end(self.signed_in)
+        await sign_out(self.signed_in)
         pair = await _held_pair(self.installation, self.signed_in.subject)
         return AlreadyHeld(self.signed_in.subject, self.signed_in.context, pair)
 
@@ -239,11 +239,3 @@ async def _held_pair(installation: Installation, subject: Subject) -> tuple[Held
         if certificate.usable(now):
             newest.setdefault(certificate.type, certificate)
     return tuple(newest[kind] for kind in PAIR if kind in newest)
-
-
-async def end(signed_in: SignedIn) -> None:
-    """Leave no open session behind. The work is done either way, so a failure here is nobody's problem."""
-    try:
-        await signed_in.session.end()
-    except (KsefError, SignatureNeeded):
-        return

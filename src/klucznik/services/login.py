@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.issuance import Issuance
 from klucznik.domain.sealed import KeyBinding, SealedLogin
-from klucznik.errors import KsefError, SignatureNeeded, SignInRefused
+from klucznik.errors import SignatureNeeded, SignInRefused
 from klucznik.ksef import kept_tokens
 from klucznik.ksef.session import Session
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.sign_in import SignedIn, Signer, sign_in, signer_from_vault
+from klucznik.services.sign_in import SignedIn, Signer, sign_in, sign_out, signer_from_vault
 from klucznik.storage import certificates, logins
 
 
@@ -54,13 +54,9 @@ class Login:
         self.signed_in = None
 
     async def end(self) -> None:
-        """Leave no open session behind. The work is done either way, so a failure here is nobody's problem."""
-        if self.signed_in is None:
-            return
-        try:
-            await self.signed_in.session.end()
-        except (KsefError, SignatureNeeded):
-            return
+        """End the session at hand, where there is one."""
+        if self.signed_in is not None:
+            await sign_out(self.signed_in)
 
     async def _kept(self) -> SignedIn | None:
         if "kept" in self._tried:

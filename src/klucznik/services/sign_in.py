@@ -12,7 +12,7 @@ from klucznik.clock import Clock
 from klucznik.domain.certificates import CertificateType, HeldCertificate
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject, SubjectType
-from klucznik.errors import CredentialError, InputError, StorageError
+from klucznik.errors import CredentialError, InputError, KsefError, SignatureNeeded, StorageError
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.ksef_certificate import inspect_ksef_certificate
 from klucznik.ksef.auth_request import SubjectIdentifierType
@@ -129,3 +129,11 @@ async def sign_in(
     session = await installation.ksef.sign_in(context, signer.sign, identifier_type=signer.identifier_type)
     listener(Progress(Stage.SIGNED_IN))
     return SignedIn(session, signer.subject)
+
+
+async def sign_out(signed_in: SignedIn) -> None:
+    """Leave no open session behind. The work is done either way, so a failure here is nobody's problem."""
+    try:
+        await signed_in.session.end()
+    except (KsefError, SignatureNeeded):
+        return
