@@ -108,7 +108,7 @@ def test_a_delay_comes_before_or_after_the_request_is_applied(
     body = request(session)
     ksef.add_fault(enroll_rule(act))
     with pytest.raises(httpx.ReadTimeout):
-        raw.post(ENROLL, json=body, timeout=0.3)
+        raw.post(ENROLL, json=body, timeout=httpx.Timeout(60, read=2))
     assert session.limits() == (300 - applied, 100 - applied)
     assert [fault.act for fault in ksef.faults] == [act.name]
 
@@ -346,5 +346,5 @@ def test_a_sandbox_with_a_long_delay_in_progress_closes_in_time(caplog: pytest.L
     with Sandbox(seed=1) as ksef:
         ksef.add_fault(Rule(DelayBefore(3600)))
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{ksef.base_url}/auth/challenge", timeout=0.2, trust_env=False)
+            httpx.post(f"{ksef.base_url}/auth/challenge", timeout=httpx.Timeout(60, read=2), trust_env=False)
     assert caplog.records == []

@@ -44,6 +44,8 @@ LIMITS = "GET /certificates/limits"
 REVOKE = "POST /certificates/01F20A5D352AE590/revoke"
 TICKET = {"referenceNumber": "20261123-EH-20F5EE4000-DA48AE4124-46", "timestamp": "2026-11-23T09:00:00Z"}
 LIMITS_BODY = sign_in_answers()[LIMITS]
+# A time-out that must not come, and one that must come, yet not before a slow machine has sent the request.
+PATIENT_S, IMPATIENT_S = 60.0, 3.0
 
 
 async def enroll(session: Session, send_by: datetime | None = None) -> object:
@@ -246,7 +248,7 @@ async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while not writer.is_closing():
         writer.write(b" ")
         await writer.drain()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
 
 
 async def compresses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -294,21 +296,21 @@ async def peer(behaviour: Behaviour) -> AsyncIterator[tuple[Endpoint, list[int]]
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "failure"),
+    ("behaviour", "failure", "timeout_s"),
     [
-        (closes_without_a_word, "ksef_connection_lost"),
-        (resets, "ksef_connection_lost"),
-        (cuts_the_body, "ksef_connection_lost"),
-        (speaks_no_http, "ksef_connection_lost"),
-        (drips, "ksef_timeout"),
-        (compresses, "ksef_unreadable_answer"),
+        (closes_without_a_word, "ksef_connection_lost", PATIENT_S),
+        (resets, "ksef_connection_lost", PATIENT_S),
+        (cuts_the_body, "ksef_connection_lost", PATIENT_S),
+        (speaks_no_http, "ksef_connection_lost", PATIENT_S),
+        (drips, "ksef_timeout", IMPATIENT_S),
+        (compresses, "ksef_unreadable_answer", PATIENT_S),
     ],
 )
 async def test_a_peer_that_breaks_the_connection_loses_the_answer_of_a_call_that_spends(
-    behaviour: Behaviour, failure: str
+    behaviour: Behaviour, failure: str, timeout_s: float
 ) -> None:
     async with peer(behaviour) as (endpoint, connections):
-        async with session_at(endpoint, timeout_s=0.3) as session:
+        async with session_at(endpoint, timeout_s=timeout_s) as session:
             with pytest.raises(AnswerLost) as lost:
                 await enroll(session)
         assert lost.value.data["failure"] == failure
@@ -342,11 +344,14 @@ async def speaks_no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     writer.write(b"220 mail.example ESMTP\r\n")
 
 
-@pytest.mark.parametrize(("behaviour", "cause"), [(says_no_hello, "timeout"), (speaks_no_tls, "tls")])
-async def test_without_a_tls_handshake_nothing_has_left(behaviour: Behaviour, cause: str) -> None:
+@pytest.mark.parametrize(
+    ("behaviour", "cause", "timeout_s"),
+    [(says_no_hello, "timeout", IMPATIENT_S), (speaks_no_tls, "tls", PATIENT_S)],
+)
+async def test_without_a_tls_handshake_nothing_has_left(behaviour: Behaviour, cause: str, timeout_s: float) -> None:
     async with peer(behaviour) as (endpoint, connections):
         encrypted = Endpoint(Environment.TEST, endpoint.api.replace("http:", "https:"), "x")
-        async with session_at(encrypted, timeout_s=0.3) as session:
+        async with session_at(encrypted, timeout_s=timeout_s) as session:
             with pytest.raises(KsefUnavailable) as caught:
                 await enroll(session)
     assert not isinstance(caught.value, AnswerLost)
