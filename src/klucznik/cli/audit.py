@@ -20,9 +20,9 @@ def verify(
     heads: Annotated[Path | None, typer.Option("--heads", metavar="FILE", help="help.heads")] = None,
     as_json: AsJson = False,
 ) -> int:
-    from klucznik import views
     from klucznik.cli import audit_pictures
     from klucznik.services import audit, audit_files
+    from klucznik.views import keeping as views
 
     settings, output = start(ctx, as_json)
     known = () if heads is None else audit_files.heads_in(heads)

@@ -28,9 +28,9 @@ def backup(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="help.overwrite")] = False,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.services.backup import backup as write
     from klucznik.services.backup import check_passphrase
+    from klucznik.views import parts as views
 
     settings, output = start(ctx, as_json)
     passphrase = _passphrase(settings, passphrase_env, twice=True)
@@ -49,8 +49,8 @@ def restore(
     force: Annotated[bool, typer.Option("--force", help="help.force_restore")] = False,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.services.backup import restore as put_back
+    from klucznik.views import keeping as views
 
     settings, output = start(ctx, as_json)
     passphrase = _passphrase(settings, passphrase_env, twice=False)
@@ -71,9 +71,9 @@ def reconcile(
     key_password_env: PasswordEnv = None,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.cli.progress import Teller
     from klucznik.services.compare import compare_with_ksef
+    from klucznik.views import keeping as views
 
     settings, output = start(ctx, as_json)
     context = context_of(nip, output)

@@ -52,9 +52,9 @@ def limits(
     key_password_env: PasswordEnv = None,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.cli import pictures
     from klucznik.services.limits import read_limits
+    from klucznik.views import certificates as views
 
     settings, output = start(ctx, as_json)
     context = context_of(nip, output)
@@ -108,9 +108,9 @@ def certificates(
     key_password_env: PasswordEnv = None,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.cli import pictures
     from klucznik.services.certificates import in_ksef, in_vault
+    from klucznik.views import certificates as views
 
     settings, output = start(ctx, as_json)
     words = settings.words
@@ -138,10 +138,10 @@ def revoke(
     yes: Annotated[bool, typer.Option("--yes", help="help.yes")] = False,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.cli import pictures
     from klucznik.domain.certificates import CertificateRecord, RevocationReason, parse_serial
     from klucznik.services.revoke import revoke as revoke_one
+    from klucznik.views import certificates as views
 
     settings, output = start(ctx, as_json)
     words = settings.words
@@ -174,12 +174,12 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.cli import pictures
     from klucznik.domain.certificates import parse_serial
     from klucznik.keys.export import check_password
     from klucznik.services.export import ExportFormat
     from klucznik.services.export import export as take_out
+    from klucznik.views import certificates as views
 
     settings, output = start(ctx, as_json)
     if (nip is None) == (serial is None):
@@ -213,10 +213,10 @@ def import_(
     key_password_env: PasswordEnv = None,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.cli import pictures
     from klucznik.keys.import_ import load_ksef_certificate
     from klucznik.services.import_ import bring_in
+    from klucznik.views import certificates as views
 
     settings, output = start(ctx, as_json)
     brought = with_password(
@@ -237,9 +237,9 @@ def make_test_credential(
     pesel: Annotated[str | None, typer.Option("--pesel", metavar="PESEL", help="help.pesel")] = None,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.cli import pictures
     from klucznik.keys.test_credential import write_test_credential
+    from klucznik.views import certificates as views
 
     settings, output = start(ctx, as_json)
     if not settings.environment.accepts_self_signed:
@@ -272,26 +272,25 @@ def start(ctx: typer.Context, as_json: bool) -> tuple[Settings, Output]:
 
 def show_outcome(outcome: Outcome | Issuance, settings: Settings, output: Output) -> int:
     """How an issuance came out, or that it was ordered; the exit code."""
-    from klucznik import views
     from klucznik.cli import issuance_pictures, pictures
     from klucznik.domain.issuance import Issuance
     from klucznik.domain.preflight import Refusal
     from klucznik.services.outcomes import AlreadyHeld, WaitingForLimits
+    from klucznik.views import issuing as views
 
-    words = settings.words
+    words, code = settings.words, Exit.DONE
     if isinstance(outcome, Refusal):
-        output.result(views.refusal(outcome, words), pictures.refusal(outcome, words))
-        return Exit.REFUSED_BY_LIMITS
-    if isinstance(outcome, WaitingForLimits):
-        output.result(views.waiting_for_limits(outcome, words), pictures.waiting_for_limits(outcome, words))
-        return Exit.REFUSED_BY_LIMITS
-    if isinstance(outcome, AlreadyHeld):
-        output.result(views.already_held(outcome), pictures.already_held(outcome, words))
+        picture, code = pictures.refusal(outcome, words), Exit.REFUSED_BY_LIMITS
+    elif isinstance(outcome, WaitingForLimits):
+        picture, code = pictures.waiting_for_limits(outcome, words), Exit.REFUSED_BY_LIMITS
+    elif isinstance(outcome, AlreadyHeld):
+        picture = pictures.already_held(outcome, words)
     elif isinstance(outcome, Issuance):
-        output.result(views.ordered(outcome), issuance_pictures.ordered(outcome, words))
+        picture = issuance_pictures.ordered(outcome, words)
     else:
-        output.result(views.issued(outcome), pictures.issued(outcome, settings.home, words))
-    return Exit.DONE
+        picture = pictures.issued(outcome, settings.home, words)
+    output.result(views.outcome(outcome, words), picture)
+    return code
 
 
 def context_of(nip: str, output: Output) -> Context:

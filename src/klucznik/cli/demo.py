@@ -25,7 +25,7 @@ from klucznik.domain.preflight import Refusal
 from klucznik.errors import KlucznikError
 
 if TYPE_CHECKING:
-    from klucznik.views import Json
+    from klucznik.views.parts import Json
 
 # Invented, with valid checksums: a firm, its owner, and a second person who has used up the requests.
 _FIRM = "5265877635"
@@ -81,14 +81,14 @@ def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
 
 async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Output | None) -> Json:
     """Issue for one person; silently (`output` None) for what another program is supposed to have done."""
-    from klucznik import views
     from klucznik.cli import pictures
     from klucznik.cli.progress import Teller
     from klucznik.keys.credential import load_credential
     from klucznik.keys.test_credential import write_test_credential
     from klucznik.services.installation import Installation
-    from klucznik.services.issue import AlreadyHeld, WaitingForLimits, issue
+    from klucznik.services.issue import Issued, issue
     from klucznik.services.progress import unheard
+    from klucznik.views import issuing as views
 
     now = datetime.now(UTC)
     files = write_test_credential(home / f"pesel-{pesel}", Subject(SubjectType.PESEL, pesel), now=now)
@@ -100,13 +100,9 @@ async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Outp
         return None
     if isinstance(outcome, Refusal):
         output.picture(pictures.refusal(outcome, output.words))
-        return views.refusal(outcome, output.words)
-    if isinstance(outcome, AlreadyHeld):
-        return views.already_held(outcome)
-    if isinstance(outcome, WaitingForLimits):  # the demo does not ask for that
-        return views.waiting_for_limits(outcome, output.words)
-    output.picture(pictures.issued(outcome, home, output.words))
-    return views.issued(outcome)
+    elif isinstance(outcome, Issued):
+        output.picture(pictures.issued(outcome, home, output.words))
+    return views.outcome(outcome, output.words)
 
 
 def _start_local_ksef() -> LocalKsef:

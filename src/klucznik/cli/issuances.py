@@ -31,9 +31,9 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="help.watch")] = False,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik import views
     from klucznik.cli import issuance_pictures
     from klucznik.services.status import all_issuances, one_issuance
+    from klucznik.views import issuing as views
 
     settings, output = start(ctx, as_json)
 
@@ -90,12 +90,12 @@ def resume(
 
 
 def cancel(ctx: typer.Context, issuance: OneIssuance, as_json: AsJson = False) -> None:
-    from klucznik import views
     from klucznik.cli import issuance_pictures
     from klucznik.cli.progress import Teller
     from klucznik.services.cancel import Cancelled
     from klucznik.services.cancel import cancel as call_off
     from klucznik.services.status import one_issuance
+    from klucznik.views import issuing as views
 
     settings, output = start(ctx, as_json)
 

@@ -21,7 +21,7 @@ from klucznik.messages.errors import ErrorText, error_text
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from klucznik.views import Json
+    from klucznik.views.parts import Json
 
 
 class Output:

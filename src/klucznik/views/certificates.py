@@ -1,0 +1,92 @@
+"""A subject's limits and certificates, in the vault and in KSeF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from klucznik.domain.certificates import HeldCertificate
+from klucznik.domain.identifiers import Subject
+from klucznik.services.certificates import SubjectCertificates
+from klucznik.services.export import Exported
+from klucznik.services.limits import SubjectLimits
+from klucznik.services.revoke import Revoked
+from klucznik.views.parts import Json, certificate, context, limits, moment, subject
+
+
+def subject_limits(value: SubjectLimits) -> Json:
+    return {
+        "outcome": "limits",
+        "subject": subject(value.subject),
+        "context": context(value.context),
+        "limits": limits(value.limits),
+    }
+
+
+def vault(held: list[HeldCertificate]) -> Json:
+    """What the vault holds."""
+    return {
+        "outcome": "certificates",
+        "source": "vault",
+        "certificates": [
+            {
+                **certificate(one),
+                "subject": subject(one.subject),
+                "origin": one.origin.value,
+                "revoked_at": moment(one.revoked_at),
+            }
+            for one in held
+        ],
+    }
+
+
+def listed(value: SubjectCertificates) -> Json:
+    """What KSeF lists."""
+    return {
+        "outcome": "certificates",
+        "source": "ksef",
+        "subject": subject(value.subject),
+        "certificates": [
+            {
+                "type": one.record.type.value,
+                "serial": one.record.serial_number,
+                "name": one.record.name,
+                "status": one.record.status.value,
+                "valid_from": moment(one.record.valid_from),
+                "valid_to": moment(one.record.valid_to),
+                "requested_at": moment(one.record.requested_at),
+                "last_used_at": moment(one.record.last_used_at),
+                "key_in_vault": one.held,
+            }
+            for one in value.certificates
+        ],
+    }
+
+
+def revoked(value: Revoked) -> Json:
+    return {
+        "outcome": "revoked",
+        "serial": value.record.serial_number,
+        "type": value.record.type.value,
+        "name": value.record.name,
+        "key_in_vault": value.was_held,
+    }
+
+
+def exported(files: list[Exported]) -> Json:
+    return {
+        "outcome": "exported",
+        "certificates": [{**certificate(one.certificate), "files": [str(file) for file in one.files]} for one in files],
+    }
+
+
+def imported(value: HeldCertificate) -> Json:
+    return {"outcome": "imported", "subject": subject(value.subject), "certificate": certificate(value)}
+
+
+def test_credential(whose: Subject, certificate_file: Path, key_file: Path) -> Json:
+    return {
+        "outcome": "test_credential",
+        "subject": subject(whose),
+        "certificate_file": str(certificate_file),
+        "key_file": str(key_file),
+    }
