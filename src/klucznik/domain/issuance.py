@@ -153,6 +153,8 @@ class Issuance:
         wait: what it is waiting for; None: somebody is at it, or it can be taken on at once.
         limits_until: until when it waits for limits that leave no room; None: then it is refused at once.
         cancelled_at: when the user called it off; nothing more is filed then, what was filed is finished.
+        replaces: serial numbers of the certificates that this renewal replaces; None: no renewal.
+        ignores_reserve: whether it may spend requests that renewals will need.
     """
 
     id: str
@@ -168,6 +170,8 @@ class Issuance:
     wait: Wait | None = None
     limits_until: datetime | None = None
     cancelled_at: datetime | None = None
+    replaces: tuple[str, ...] | None = None
+    ignores_reserve: bool = False
     version: int = 1
 
 

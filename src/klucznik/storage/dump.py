@@ -1,6 +1,7 @@
 """Our tables as lines of JSON and back, the same for SQLite and PostgreSQL. Nothing is decrypted here.
 
-Left out: leases (who works now) and logins (they end by themselves). Data keys are told apart, for they are rewrapped.
+Left out: leases (who works now), logins and documents to sign (they end by themselves). Data keys are told apart, for
+they are rewrapped.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ from klucznik.storage.schema import (
     metadata,
     private_keys,
     restored_subjects,
+    signature_requests,
 )
 
 _PAGE = 500
-_APART = (data_keys, leases, logins)
+_APART = (data_keys, leases, logins, signature_requests)
 # What a person would miss, and by what its rows are known.
 _COUNTED = {private_keys: "id", certificates: "serial_number", issuances: "id"}
 

@@ -35,6 +35,8 @@ def add(connection: Connection, issuance: Issuance, *, now: datetime) -> None:
             subject_type=issuance.subject.type.value,
             subject_value=issuance.subject.value,
             key_type=issuance.key_type.value,
+            replaces=None if issuance.replaces is None else list(issuance.replaces),
+            ignores_reserve=issuance.ignores_reserve,
             created_at=issuance.created_at,
             updated_at=now,
             **_changing(issuance, now),
@@ -307,6 +309,8 @@ def _issuance(row: Row[Any]) -> Issuance:
         wait=_wait(row),
         limits_until=row.limits_until,
         cancelled_at=row.cancelled_at,
+        replaces=None if row.replaces is None else tuple(row.replaces),
+        ignores_reserve=row.ignores_reserve,
         version=row.version,
     )
 

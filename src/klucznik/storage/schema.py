@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     DDL,
     JSON,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -16,12 +17,13 @@ from sqlalchemy import (
     Table,
     Text,
     event,
+    false,
 )
 
 from klucznik.storage.columns import UtcDateTime
 
 # The newest migration. A new database is made from the tables below and marked with it; a test holds both equal.
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData(
     naming_convention={
@@ -92,6 +94,9 @@ issuances = Table(
     Column("wake_at", UtcDateTime),
     Column("limits_until", UtcDateTime),
     Column("cancelled_at", UtcDateTime),
+    # Serial numbers of the certificates that a renewal replaces; None: no renewal.
+    Column("replaces", JSON(none_as_null=True)),
+    Column("ignores_reserve", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
@@ -153,6 +158,104 @@ certificates = Table(
     Column("created_at", UtcDateTime, nullable=False),
     CheckConstraint("origin in ('issued', 'imported')", name="origin"),
     Index(None, "environment", "subject_type", "subject_value", "type"),
+)
+
+# By which method we may act for a company, and how well that works. One method for each context.
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("environment", String(16), nullable=False),
+    Column("context_type", String(16), nullable=False),
+    Column("context_value", String(64), nullable=False),
+    Column("name", String(100)),
+    Column("method", String(16), nullable=False),
+    # Who signs in. None where the operator does.
+    Column("subject_type", String(16)),
+    Column("subject_value", String(64)),
+    Column("health", String(24), nullable=False),
+    Column("health_since", UtcDateTime, nullable=False),
+    Column("health_code", Integer),
+    Column("checked_at", UtcDateTime),
+    Column("deploy_hook", Text),
+    Column("revokes_superseded", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index(None, "environment", "context_type", "context_value", unique=True),
+    Index(None, "environment", "subject_type", "subject_value"),
+    Index(None, "environment", "method", "checked_at"),
+)
+
+# Who runs this installation. The credential is needed only where the vault has no certificate of this NIP.
+operators = Table(
+    "operators",
+    metadata,
+    Column("environment", String(16), primary_key=True),
+    Column("nip", String(10), nullable=False),
+    Column("name", String(90), nullable=False),
+    Column("certificate", LargeBinary),
+    Column("key_id", String(64), ForeignKey("private_keys.id")),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+# KSeF tokens of connections, sealed by the vault.
+ksef_tokens = Table(
+    "ksef_tokens",
+    metadata,
+    Column("connection_id", String(32), ForeignKey("connections.id"), primary_key=True),
+    Column("reference_number", String(64), nullable=False),
+    Column("algorithm", String(16), nullable=False),
+    Column("data_key_id", String(64), ForeignKey("data_keys.id"), nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# Documents that people take away to sign. A challenge is no secret: it is worth nothing without a signature.
+signature_requests = Table(
+    "signature_requests",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("environment", String(16), nullable=False),
+    Column("context_type", String(16), nullable=False),
+    Column("context_value", String(64), nullable=False),
+    Column("purpose", String(24), nullable=False),
+    Column("issuance_id", String(32), ForeignKey("issuances.id")),
+    Column("options", JSON, nullable=False),
+    Column("challenge", String(64), nullable=False, unique=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Index(None, "environment", "context_type", "context_value"),
+    Index(None, "expires_at"),
+)
+
+# Which program got which certificate: whoever revokes it can then say who will notice.
+program_uses = Table(
+    "program_uses",
+    metadata,
+    Column("environment", String(16), primary_key=True),
+    Column("serial_number", String(16), primary_key=True),
+    Column("program", String(64), primary_key=True),
+    Column("first_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Index(None, "environment", "program"),
+)
+
+# Hooks that bring renewed certificates to other programs: each runs once for an issuance.
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("issuance_id", String(32), ForeignKey("issuances.id"), primary_key=True),
+    Column("hook", String(255), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("exit_code", Integer),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Index(None, "state"),
 )
 
 # Every row of a chain holds the MAC of the row before it (`domain.audit`). All columns are texts, numbers and bytes

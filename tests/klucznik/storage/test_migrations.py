@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -31,6 +32,7 @@ from klucznik.storage.schema import HEAD, metadata
 
 REVISIONS = [script.revision for script in scripts().walk_revisions()]
 SOME: dict[type, Any] = {
+    Boolean: True,
     DateTime: datetime(2026, 11, 23, 12, tzinfo=UTC),
     Integer: 1,
     LargeBinary: b"\0\1",

@@ -1,0 +1,82 @@
+"""Connections: for which company we may act, by which method, and how well that works. And the operator.
+
+Pure. The methods' certificates, tokens and grants live elsewhere; here is only what a connection is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Context, Subject
+
+
+class Method(StrEnum):
+    """By what we may act for a company."""
+
+    CERTIFICATES = "certificates"  # issued here
+    IMPORTED = "imported"  # issued elsewhere, brought with their keys
+    PERMISSION = "permission"  # granted in KSeF to the operator's NIP
+    TOKEN = "token"  # noqa: S105  a KSeF token: signs in, can do nothing offline
+
+
+class Health(StrEnum):
+    """What the last look found. Trouble of the network changes nothing here: it says nothing about the connection."""
+
+    UNCHECKED = "unchecked"
+    HEALTHY = "healthy"
+    AWAITING_GRANT = "awaiting_grant"  # the company was asked to grant the permission by hand
+    PERMISSION_LOST = "permission_lost"  # KSeF lets the subject in no more: nothing is granted in this context (415)
+    CERTIFICATE_INVALID = "certificate_invalid"  # revoked, suspended or expired (460), or gone from the vault
+    TOKEN_INVALID = "token_invalid"  # noqa: S105  revoked, inactive or stripped of its rights (450)
+    BLOCKED = "blocked"  # KSeF has locked the context or the subject (470, 480)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One company in one environment, and the method by which we may act for it.
+
+    Attributes:
+        name: what people call the company; None: never told.
+        subject: who signs in; None: the operator.
+        health_since: when the last look first found what it found.
+        health_code: KSeF's code that came with it.
+        checked_at: when KSeF was last asked, with a usable answer.
+        deploy_hook: program that is run after each renewal for this company, besides those of the directory.
+        revokes_superseded: whether a renewal revokes the Authentication certificate it replaces.
+    """
+
+    id: str
+    environment: Environment
+    context: Context
+    method: Method
+    subject: Subject | None
+    health: Health
+    health_since: datetime
+    created_at: datetime
+    name: str | None = None
+    health_code: int | None = None
+    checked_at: datetime | None = None
+    deploy_hook: str | None = None
+    revokes_superseded: bool = False
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who runs this installation.
+
+    Attributes:
+        nip: ten digits.
+        name: full name, 5 to 90 characters, as KSeF wants it in a grant.
+        certificate: DER of what the operator signs in with where the vault has no certificate of its NIP.
+        key_id: its key in the vault.
+    """
+
+    environment: Environment
+    nip: str
+    name: str
+    certificate: bytes | None = field(default=None, repr=False)
+    key_id: str | None = None

@@ -1,0 +1,134 @@
+"""Connections. Every change says which version it saw; a stale one changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, delete, insert, select, update
+
+from klucznik.domain.connections import Connection, Health, Method
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Context, ContextType, Subject, SubjectType
+from klucznik.errors import StorageError
+from klucznik.storage.schema import connections
+
+
+def add(transaction: Transaction, connection: Connection, *, now: datetime) -> None:
+    transaction.execute(
+        insert(connections).values(
+            id=connection.id,
+            environment=connection.environment.value,
+            context_type=connection.context.type.value,
+            context_value=connection.context.value,
+            created_at=connection.created_at,
+            updated_at=now,
+            **_changing(connection),
+        )
+    )
+
+
+def save(transaction: Transaction, connection: Connection, *, now: datetime) -> Connection:
+    """Save what has changed since `connection.version`; the saved connection comes back.
+
+    Raises:
+        StorageError: ``state_moved_on``: somebody else changed it meanwhile.
+    """
+    saved = replace(connection, version=connection.version + 1)
+    changed = transaction.execute(
+        update(connections)
+        .where(connections.c.id == connection.id, connections.c.version == connection.version)
+        .values(updated_at=now, **_changing(saved))
+    )
+    if changed.rowcount != 1:
+        raise StorageError("state_moved_on", connection=connection.id)
+    return saved
+
+
+def remove(transaction: Transaction, connection: Connection) -> None:
+    """Forget a connection; its certificates stay in the vault."""
+    transaction.execute(delete(connections).where(connections.c.id == connection.id))
+
+
+def of_context(transaction: Transaction, environment: Environment, context: Context) -> Connection | None:
+    row = transaction.execute(
+        select(connections).where(
+            connections.c.environment == environment.value,
+            connections.c.context_type == context.type.value,
+            connections.c.context_value == context.value,
+        )
+    ).one_or_none()
+    return None if row is None else _connection(row)
+
+
+def of_subject(transaction: Transaction, environment: Environment, subject: Subject) -> list[Connection]:
+    """All companies for which this subject signs in."""
+    rows = transaction.execute(
+        select(connections)
+        .where(
+            connections.c.environment == environment.value,
+            connections.c.subject_type == subject.type.value,
+            connections.c.subject_value == subject.value,
+        )
+        .order_by(connections.c.context_value, connections.c.id)
+    )
+    return [_connection(row) for row in rows]
+
+
+def page(
+    transaction: Transaction,
+    environment: Environment,
+    *,
+    size: int,
+    after: Connection | None = None,
+    method: Method | None = None,
+) -> list[Connection]:
+    """Connections by their context; `after` is the last one of the page before."""
+    query = select(connections).where(connections.c.environment == environment.value)
+    if method is not None:
+        query = query.where(connections.c.method == method.value)
+    if after is not None:
+        kind, value = after.context.type.value, after.context.value
+        further = (connections.c.context_type == kind) & (connections.c.context_value > value)
+        query = query.where((connections.c.context_type > kind) | further)
+    rows = transaction.execute(query.order_by(connections.c.context_type, connections.c.context_value).limit(size))
+    return [_connection(row) for row in rows]
+
+
+def _changing(connection: Connection) -> dict[str, Any]:
+    subject = connection.subject
+    return {
+        "name": connection.name,
+        "method": connection.method.value,
+        "subject_type": None if subject is None else subject.type.value,
+        "subject_value": None if subject is None else subject.value,
+        "health": connection.health.value,
+        "health_since": connection.health_since,
+        "health_code": connection.health_code,
+        "checked_at": connection.checked_at,
+        "deploy_hook": connection.deploy_hook,
+        "revokes_superseded": connection.revokes_superseded,
+        "version": connection.version,
+    }
+
+
+def _connection(row: Row[Any]) -> Connection:
+    subject = None if row.subject_type is None else Subject(SubjectType(row.subject_type), row.subject_value)
+    return Connection(
+        id=row.id,
+        environment=Environment(row.environment),
+        context=Context(ContextType(row.context_type), row.context_value),
+        method=Method(row.method),
+        subject=subject,
+        health=Health(row.health),
+        health_since=row.health_since,
+        created_at=row.created_at,
+        name=row.name,
+        health_code=row.health_code,
+        checked_at=row.checked_at,
+        deploy_hook=row.deploy_hook,
+        revokes_superseded=row.revokes_superseded,
+        version=row.version,
+    )
