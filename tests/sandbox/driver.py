@@ -31,7 +31,7 @@ class CheckedClient(httpx.Client):
 
     def __init__(self, base_url: str) -> None:
         spec.specification()  # skips the test at once where the specification is absent
-        super().__init__(base_url=base_url, trust_env=False, timeout=10)
+        super().__init__(base_url=base_url, trust_env=False, timeout=60)
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         response = super().send(request, **options)

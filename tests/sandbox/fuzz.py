@@ -112,7 +112,7 @@ def run(season: Season, *, cases: int, seed: int) -> Report:
     found = operations()
     share = -(-cases // len(found))
     report = Report()
-    client = httpx.Client(trust_env=False, timeout=10)
+    client = httpx.Client(trust_env=False, timeout=60)
     with Sandbox(seed=seed, switches=SWITCHES) as ksef, client as http, Town(ksef) as town:
         ksef.set_limits("Nip", COMPANY, enrollment=100_000, certificate=100_000)
         pieces = Pieces(town, copies=3)

@@ -254,7 +254,7 @@ def test_a_reset_asks_first_and_escape_keeps_everything(ksef: Sandbox, page: Pag
 def test_a_subject_is_found_by_its_number_among_many(ksef: Sandbox, page: Page) -> None:
     for number in range(45):
         ksef.set_limits("Pesel", f"80010112{number:03}", enrollment=number)
-    expect(page.locator("#subjects-count")).to_have_text("45", timeout=15_000)
+    expect(page.locator("#subjects-count")).to_have_text("45", timeout=60_000)
     expect(page.locator("li.subject")).to_have_count(20)
     page.get_by_role("button", name="Next").click()
     expect(page.locator("li.subject").first).to_contain_text("80010112020")

@@ -15,7 +15,7 @@ START = b"POST /v2/auth/challenge HTTP/1.1\r\nHost: localhost\r\n"
 def connect(ksef: Sandbox) -> socket.socket:
     host, port = ksef.base_url.split("/")[2].split(":")
     connection = socket.create_connection((host, int(port)))
-    connection.settimeout(10)
+    connection.settimeout(60)
     return connection
 
 

@@ -436,7 +436,7 @@ async def says_accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 @asynccontextmanager
 async def session_at(
-    endpoint: Endpoint, timeout_s: float = 5.0, clock: StillClock | None = None
+    endpoint: Endpoint, timeout_s: float = PATIENT_S, clock: StillClock | None = None
 ) -> AsyncIterator[Session]:
     """A session whose tokens are good and whose calls go to ``endpoint``."""
     clock = clock or StillClock()
