@@ -18,6 +18,7 @@ from ksef_sandbox.fault_rules import ACTS
 NIP, PESEL = "5265877635", "80010112345"
 SEAL = make_seal(nip=NIP)
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"]
+expect.set_options(timeout=60_000)  # a busy machine may take its time
 
 # WCAG 2 contrast of every visible text against the first opaque background behind it.
 CONTRASTS = """
