@@ -5,6 +5,7 @@ The route is what messages and counters name: it never holds an identifier.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -58,6 +59,11 @@ def call(
     """A call to ``route`` with its ``{placeholders}`` filled from ``values``."""
     path = route.format(**{name: quote(value, safe="") for name, value in values.items()})
     return Call(method, route, care, path, content, content_type, parameters, headers, send_by)
+
+
+def json_content(body: object) -> bytes:
+    """A body as KSeF reads it."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import httpx
 from klucznik.errors import AnswerLost, KsefUnavailable
 from klucznik.ksef.calls import Call, Care
 
+MOST_PAGES = 30  # a listing that needs more does not end by itself; KSeF takes 30 calls of one kind a minute
 # httpx raises these before the first byte of the request is written: name resolution, TCP, TLS, a proxy that will not
 # connect us, no free connection in our own pool. Every other error may come after the request has left, unless the
 # connection pool has told that it was still connecting. Asking again at once is worth it for all but the time-outs,
@@ -57,6 +58,11 @@ class Failure:
             status=self.status,
             retry_after=self.retry_after,
         )
+
+
+def endless_listing(route: str, host: str) -> KsefUnavailable:
+    """The error for a listing that does not end within `MOST_PAGES`."""
+    return KsefUnavailable("ksef_unreadable_answer", route=route, host=host, cause="endless_listing")
 
 
 class Progress:

@@ -6,7 +6,6 @@ Tokens stay inside; the access token is renewed when it is about to run out, by 
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
@@ -21,7 +20,6 @@ from klucznik.domain.certificates import (
 from klucznik.domain.enrollment_data import EnrollmentData
 from klucznik.domain.identifiers import Context
 from klucznik.domain.limits import Limits
-from klucznik.errors import KsefUnavailable
 from klucznik.ksef import wire
 from klucznik.ksef.answers import (
     EnrollmentStatus,
@@ -30,14 +28,15 @@ from klucznik.ksef.answers import (
     SessionRecord,
     TokenPair,
 )
-from klucznik.ksef.calls import Care, call
+from klucznik.ksef.calls import Care, call, json_content
+from klucznik.ksef.failures import MOST_PAGES, endless_listing
+from klucznik.ksef.permissions import Permissions
 from klucznik.ksef.sign_on import SignOn
 from klucznik.ksef.transport import Transport
 
 RETRIEVE_AT_ONCE = 10  # serial numbers in one request (openapi: maxItems)
 CERTIFICATES_ON_A_PAGE = 50
 SESSIONS_ON_A_PAGE = 100
-MOST_PAGES = 30  # a listing that needs more does not end by itself; KSeF takes 30 calls of one kind a minute
 
 
 class Session:
@@ -54,6 +53,7 @@ class Session:
     def __init__(self, transport: Transport, context: Context, tokens: TokenPair) -> None:
         self.context = context
         self._calls = SignOn(transport, context, tokens)
+        self.permissions = Permissions(self._calls)
 
     def __repr__(self) -> str:
         return f"<Session {self.context}>"
@@ -107,7 +107,7 @@ class Session:
         if valid_from is not None:
             body["validFrom"] = _moment(valid_from)
         return await self._calls.ask(
-            call("POST", "/certificates/enrollments", Care.SPENDS, content=_json(body), send_by=send_by),
+            call("POST", "/certificates/enrollments", Care.SPENDS, content=json_content(body), send_by=send_by),
             wire.enrollment_ticket,
         )
 
@@ -134,7 +134,7 @@ class Session:
         found: dict[str, RetrievedCertificate] = {}
         for start in range(0, len(wanted), RETRIEVE_AT_ONCE):
             batch = wanted[start : start + RETRIEVE_AT_ONCE]
-            request = call("POST", "/certificates/retrieve", content=_json({"certificateSerialNumbers": batch}))
+            request = call("POST", "/certificates/retrieve", content=json_content({"certificateSerialNumbers": batch}))
             answer = await self._calls.ask(request, wire.retrieved_certificates)
             found.update({item.serial_number: item for item in answer if item.serial_number in batch})
         return found
@@ -161,7 +161,7 @@ class Session:
             "certificateSerialNumber": parse_serial(serial_number) if serial_number is not None else None,
             "expiresAfter": _moment(expires_after) if expires_after is not None else None,
         }
-        body = _json({field: value for field, value in filters.items() if value is not None})
+        body = json_content({field: value for field, value in filters.items() if value is not None})
         seen: set[str] = set()
         for page in range(MOST_PAGES):
             parameters = (("pageSize", str(CERTIFICATES_ON_A_PAGE)), ("pageOffset", str(page)))
@@ -174,7 +174,7 @@ class Session:
                     yield record
             if not more:
                 return
-        raise _endless("/certificates/query", self._calls.host)
+        raise endless_listing("/certificates/query", self._calls.host)
 
     async def revoke(self, serial_number: str, reason: RevocationReason = RevocationReason.UNSPECIFIED) -> None:
         """Revoke a certificate, for good. It frees a certificate slot, never a request (facts.md §4.3).
@@ -187,7 +187,7 @@ class Session:
             "POST",
             "/certificates/{certificateSerialNumber}/revoke",
             Care.SPENDS,
-            content=_json({"revocationReason": reason.value}),
+            content=json_content({"revocationReason": reason.value}),
             certificateSerialNumber=parse_serial(serial_number),
         )
         await self._calls.tell(request)
@@ -204,7 +204,7 @@ class Session:
             found.extend(records)
             if following is None:
                 return found
-        raise _endless("/auth/sessions", self._calls.host)
+        raise endless_listing("/auth/sessions", self._calls.host)
 
     async def end(self) -> None:
         """End this session. KSeF honours its access token up to 15 minutes more (facts.md §2.9); we forget it now."""
@@ -217,15 +217,7 @@ class Session:
         )
 
 
-def _json(body: object) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-
-
 def _moment(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a moment without a time zone")
     return moment.astimezone(UTC).isoformat()
-
-
-def _endless(route: str, host: str) -> KsefUnavailable:
-    return KsefUnavailable("ksef_unreadable_answer", route=route, host=host, cause="endless_listing")

@@ -12,7 +12,7 @@ from tests.klucznik.ksef.worlds import CHALLENGE, NIP, REFERENCE
 from klucznik.domain.certificates import CertificateStatus, CertificateType
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.domain.limits import Allowance, Limits
-from klucznik.ksef import wire
+from klucznik.ksef import wire, wire_permissions
 from klucznik.ksef.fields import Fields, Unreadable, plain
 
 SERIAL = "01F20A5D352AE590"
@@ -29,6 +29,15 @@ RECORD = {
     "requestDate": AT,
 }
 SESSION = {"referenceNumber": REFERENCE, "startDate": AT, "status": {"code": 200, "description": "ok"}}
+PERMISSION = {
+    "id": "e4c7ab3b-0b1c-4ad7-9c3a-7d2a1d1b0f55",
+    "authorizedIdentifier": {"type": "Nip", "value": NIP},
+    "contextIdentifier": {"type": "Nip", "value": NIP},
+    "permissionScope": "InvoiceRead",
+    "permissionState": "Active",
+    "startDate": AT,
+    "canDelegate": False,
+}
 ANSWERS: dict[str, tuple[Callable[[Fields], object], dict[str, object]]] = {
     "challenge": (wire.challenge, {"challenge": CHALLENGE, "timestamp": AT}),
     "pending": (
@@ -60,6 +69,9 @@ ANSWERS: dict[str, tuple[Callable[[Fields], object], dict[str, object]]] = {
     ),
     "page": (wire.certificate_page, {"certificates": [RECORD], "hasMore": False}),
     "sessions": (wire.session_page, {"items": [SESSION]}),
+    "granted": (wire_permissions.granted_page, {"permissions": [PERMISSION], "hasMore": False}),
+    "own": (wire_permissions.own_page, {"permissions": [PERMISSION], "hasMore": False}),
+    "received": (wire_permissions.received_page, {"permissions": [PERMISSION], "hasMore": False}),
 }
 every_answer = pytest.mark.parametrize("name", ANSWERS)
 
