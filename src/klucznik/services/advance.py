@@ -32,6 +32,8 @@ from klucznik.services.installation import Installation
 from klucznik.services.login import Login
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.road import LEASE_LASTS, Road
+from klucznik.services.road.waiting import park, park_until_ksef_answers
+from klucznik.services.road.walk import walk
 from klucznik.services.sign_in import SignedIn, Signer
 from klucznik.storage import issuances, leases
 
@@ -105,7 +107,7 @@ class Walk:
     async def _with_every_login(self, issuance: Issuance) -> Issuance:
         while True:
             try:
-                return await self.road.advance(issuance)
+                return await walk(self.road, issuance)
             except SignatureNeeded:
                 if self.login.signed_in is None:
                     raise  # there is no other login
@@ -117,12 +119,12 @@ class Walk:
         if issuance.state.ended:
             return
         if isinstance(error, RateLimited | Paced):
-            await self.road.park(issuance, WaitKind.PACED, error.until, error.reason)
+            await park(self.road, issuance, WaitKind.PACED, error.until, error.reason)
         elif isinstance(error, SignatureNeeded) or (isinstance(error, KsefRefused) and not error.passing):
             # Whoever is signed in may not do this: somebody has to sign in who may.
-            await self.road.park(issuance, WaitKind.NEEDS_SIGNATURE, None, error.reason)
+            await park(self.road, issuance, WaitKind.NEEDS_SIGNATURE, None, error.reason)
         else:
-            await self.road.park_until_ksef_answers(issuance, error.reason)
+            await park_until_ksef_answers(self.road, issuance, error.reason)
 
 
 def _may_look(issuance: Issuance, installation: Installation) -> bool:

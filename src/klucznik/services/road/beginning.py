@@ -1,0 +1,121 @@
+"""Before anything is sent: the limits are asked, keys are made and committed; or the limits refuse it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from klucznik.domain.audit import Entry, Event, Fact, limits_facts
+from klucznik.domain.certificates import CertificateType
+from klucznik.domain.enrollment_data import EnrollmentData
+from klucznik.domain.issuance import Enrollment, EnrollmentState, Issuance, IssuanceState
+from klucznik.domain.limits import Limits
+from klucznik.domain.preflight import Finding, Refusal, preflight
+from klucznik.domain.sealed import KeyBinding, SealedKey
+from klucznik.domain.waits import WaitKind
+from klucznik.keys.csr import build_csr
+from klucznik.keys.generate import generate_key
+from klucznik.services import refusals
+from klucznik.services.naming import certificate_name
+from klucznik.services.progress import Progress, Stage
+from klucznik.services.road.commits import Road
+from klucznik.services.road.ending import end
+from klucznik.services.road.waiting import park
+from klucznik.services.sign_in import SignedIn
+from klucznik.storage import issuances, private_keys
+
+# How often waiting limits are looked at again, whatever the estimate says.
+_LIMITS_LOOK = timedelta(days=1)
+
+
+async def begin(road: Road, issuance: Issuance, _: Sequence[Enrollment]) -> Issuance:
+    limits, needed = await road.limits.read(), len(issuance.missing)
+    findings = preflight(limits, needed)
+    if findings:
+        return await _refuse(road, issuance, limits, findings, needed=needed)
+    # Not beside the limits: a second connection costs more round trips (TCP, TLS) than it saves.
+    data = await (await road.login.session()).enrollment_data()
+    prepared = [await prepare(road, issuance, kind, data) for kind in issuance.missing]
+    underway = replace(issuance, state=IssuanceState.UNDERWAY, limits_before=limits)
+    return await commit_keys(road, underway, limits, prepared)
+
+
+async def prepare(
+    road: Road, issuance: Issuance, kind: CertificateType, data: EnrollmentData, attempt: int = 1
+) -> tuple[Enrollment, SealedKey, KeyBinding]:
+    """A key, sealed for the vault, and its CSR. The key itself lives in this function only."""
+    private_key = await asyncio.to_thread(generate_key, issuance.key_type)
+    key_id = secrets.token_hex(16)
+    subject = issuance.subject
+    binding = KeyBinding(issuance.environment, subject.type, subject.value)
+    enrollment = Enrollment(
+        id=secrets.token_hex(16),
+        issuance_id=issuance.id,
+        type=kind,
+        name=certificate_name(kind, road.now, issuance.id, attempt),
+        key_id=key_id,
+        csr=build_csr(data, private_key),
+        state=EnrollmentState.KEY_COMMITTED,
+    )
+    return enrollment, road.installation.vault.seal(key_id, private_key, binding=binding), binding
+
+
+async def commit_keys(
+    road: Road,
+    issuance: Issuance,
+    limits: Limits,
+    prepared: Sequence[tuple[Enrollment, SealedKey, KeyBinding]],
+    **facts: Fact,
+) -> Issuance:
+    def commit(connection: Connection) -> Issuance:
+        for enrollment, sealed, binding in prepared:
+            private_keys.add(connection, sealed, binding, now=road.now)
+            issuances.add_enrollment(connection, enrollment, now=road.now)
+        return issuances.save(connection, issuance, now=road.now)
+
+    keys = [{"type": row.type.value, "name": row.name, "key": row.key_id} for row, _, _ in prepared]
+    decision: dict[str, Fact] = {"limits": limits_facts(limits), "needed": len(prepared), "keys": keys, **facts}
+    saved = await road.commit(commit, Entry(Event.PREFLIGHT_PASSED, decision, issuance.id))
+    road.listener(Progress(Stage.KEYS_COMMITTED))
+    return saved
+
+
+async def _refuse(
+    road: Road, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], *, needed: int
+) -> Issuance:
+    road.refusal = await explain(road, issuance, limits, findings, needed=needed)
+    told = replace(issuance, limits_before=issuance.limits_before or limits)
+    if (patient := await wait_for_limits(road, told, road.refusal)) is not None:
+        return patient
+    refused = refused_by(issuance, limits, findings, needed)
+    return await end(road, replace(told, state=IssuanceState.REFUSED), (), refused)
+
+
+async def explain(
+    road: Road, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], *, needed: int
+) -> Refusal:
+    signed_in = SignedIn(await road.login.session(), issuance.subject)
+    return await refusals.explain(road.installation, signed_in, limits, findings, needed=needed)
+
+
+async def wait_for_limits(road: Road, issuance: Issuance, refusal: Refusal) -> Issuance | None:
+    """The issuance, waiting, where the user has asked for that and the time is not over; or None."""
+    now = road.now
+    if issuance.limits_until is None or now >= issuance.limits_until:
+        return None
+    look = min(now + _LIMITS_LOOK, issuance.limits_until)
+    estimates = [remedy.estimate.earliest for remedy in refusal.remedies if remedy.estimate is not None]
+    soonest = [moment for moment in estimates if moment is not None and now < moment < look]
+    return await park(road, issuance, WaitKind.LIMITS, min(soonest, default=look))
+
+
+def refused_by(issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], needed: int) -> Entry:
+    """What the audit log is told of a refusal by the limits."""
+    reasons = [finding.code.value for finding in findings]
+    facts: dict[str, Fact] = {"limits": limits_facts(limits), "needed": needed, "reasons": reasons}
+    return Entry(Event.PREFLIGHT_REFUSED, facts, issuance.id)
