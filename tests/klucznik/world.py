@@ -35,6 +35,7 @@ ENROLLMENTS = "/certificates/enrollments"
 QUICK: dict[str, bool | int | str] = {
     "auth_delay_ms": 0,
     "enroll_delay_ms": 0,
+    "perm_delay_ms": 0,
     "revoke_delay_ms": 0,
     "rate_profile": "off",
 }
@@ -74,6 +75,11 @@ def owner(nip: str, ksef: Sandbox) -> Credential:
     """The signature of a person who owns the company."""
     pesel = some_pesel()
     ksef.link_person(nip=nip, pesel=pesel)
+    return person(pesel, ksef)
+
+
+def person(pesel: str, ksef: Sandbox) -> Credential:
+    """The signature of a person, whatever she may do."""
     key = ec.generate_private_key(ec.SECP256R1())
     return _credential(self_signed(Subject(SubjectType.PESEL, pesel), key, now=ksef.now()), key)
 

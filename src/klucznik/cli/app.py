@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import audit, backups, commands, issuances, language
+from klucznik.cli import audit, backups, commands, issuances, language, permissions
 from klucznik.cli.demo import demo
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
@@ -26,6 +26,8 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "worker": issuances.worker,
     "certificates": commands.certificates,
     "revoke": commands.revoke,
+    "grant": permissions.grant,
+    "verify": permissions.verify,
     "export": commands.export,
     "import": commands.import_,
     "backup": backups.backup,
@@ -38,6 +40,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 
 _GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
     "audit": {"verify": audit.verify, "export": audit.export},
+    "operator": {"set": permissions.operator_set, "show": permissions.operator_show},
 }
 
 

@@ -7,7 +7,20 @@ from klucznik.services.progress import Progress, Stage
 
 # For logs and counters; a person in front of a terminal is told how it came out.
 _UNTOLD = frozenset({Stage.TAKEN_ON, Stage.WAITING, Stage.REJECTED, Stage.ENDED})
-_WAITS = frozenset({Stage.SIGNING_IN, Stage.WAITING_FOR_KSEF, Stage.VERIFYING, Stage.PACED, Stage.SUBJECT_BUSY})
+_WAITS = frozenset(
+    {
+        Stage.SIGNING_IN,
+        Stage.WAITING_FOR_KSEF,
+        Stage.VERIFYING,
+        Stage.PACED,
+        Stage.SUBJECT_BUSY,
+        Stage.GRANTING,
+        Stage.WITHDRAWING,
+        Stage.PROVING,
+        Stage.NOT_YET_LET_IN,
+    }
+)
+_DOUBTS = frozenset({Stage.ANSWER_LOST, Stage.GRANT_ANSWER_LOST})
 
 
 class Teller:
@@ -31,7 +44,7 @@ class Teller:
         text = words.say(f"progress.{progress.stage.value}", **data)
         if progress.stage in _WAITS:
             self._output.note(text)
-        elif progress.stage is Stage.ANSWER_LOST:
+        elif progress.stage in _DOUBTS:
             self._output.note(text, sign="!", style="yellow")
         else:
             self._output.done(text)

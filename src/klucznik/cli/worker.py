@@ -19,6 +19,7 @@ from klucznik.cli.state import Settings
 from klucznik.ksef.calls import Exchange
 from klucznik.operations import LogFormat, LogLevel
 from klucznik.operations.log import Log, logging_to
+from klucznik.services.checks import check_once, checking
 from klucznik.services.engine import Engine
 from klucznik.services.engines import engine_for
 from klucznik.services.installation import Installation
@@ -58,7 +59,12 @@ def run(
             engine = engine_for(klucznik, at_once=at_once, listener=sight.hear)
             _stop_on_signals(engine)
             async with sight.shown(klucznik, engine):
-                await (engine.run_until_idle() if until_idle else engine.run())
+                if until_idle:
+                    await engine.run_until_idle()
+                    await check_once(klucznik)
+                else:
+                    async with checking(klucznik):
+                        await engine.run()
 
         with_installation(settings, work, watcher=sight.watch)
 

@@ -5,12 +5,12 @@ Pure. The methods' certificates, tokens and grants live elsewhere; here is only 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from klucznik.domain.environments import Environment
-from klucznik.domain.identifiers import Context, Subject
+from klucznik.domain.identifiers import Context, Subject, SubjectType
 
 
 class Method(StrEnum):
@@ -80,3 +80,33 @@ class Operator:
     name: str
     certificate: bytes | None = field(default=None, repr=False)
     key_id: str | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """Who the operator is for KSeF, whoever holds the pen."""
+        return Subject(SubjectType.NIP, self.nip)
+
+
+# KSeF's refusals of a sign-in that say something about the connection (§2.7); 21115 refuses a certificate at once.
+_REFUSALS = {
+    415: Health.PERMISSION_LOST,
+    460: Health.CERTIFICATE_INVALID,
+    21115: Health.CERTIFICATE_INVALID,
+    470: Health.BLOCKED,
+    480: Health.BLOCKED,
+}
+
+
+def health_told_by(code: int | None, method: Method) -> Health | None:
+    """What a refused sign-in says about a connection; None: nothing."""
+    if code == 450 and method is Method.TOKEN:
+        return Health.TOKEN_INVALID
+    return None if code is None else _REFUSALS.get(code)
+
+
+def looked_at(connection: Connection, health: Health, code: int | None, at: datetime) -> Connection:
+    """The connection after a look that got a usable answer from KSeF."""
+    if connection.health is Health.AWAITING_GRANT and health is Health.PERMISSION_LOST:
+        health = Health.AWAITING_GRANT  # what was never there is not lost
+    since = connection.health_since if health is connection.health else at
+    return replace(connection, health=health, health_since=since, health_code=code, checked_at=at)

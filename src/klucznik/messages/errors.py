@@ -23,6 +23,8 @@ _FAMILIES = {
     "expected": ("type", "subject"),
     "found": ("type", "subject"),
 }
+# Codes of a status, which mean something else in an answer.
+_STATUSES = {"sign_in_refused": "sign_in", "permission_refused": "permission_operation"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def error_text(error: KlucznikError, words: Words) -> ErrorText:
 
 def _ksef_text(error: KsefRefused, data: Said, words: Words) -> ErrorText:
     """KSeF's own words always stand beside ours: they are what the Ministry's help desk knows."""
-    family = "sign_in" if error.status is None and error.reason == "sign_in_refused" else "ksef"
+    family = _STATUSES.get(error.reason, "ksef") if error.status is None else "ksef"
     key = f"{family}.{error.code}"
     if not words.has(key):
         key = f"{family}.other"

@@ -30,6 +30,13 @@ class Stage(StrEnum):
     VERIFIED = "verified"
     REJECTED = "rejected"  # one request; its issuance goes on to its end
     FILING_ANEW = "filing_anew"  # KSeF dropped a request, and a new one takes its place
+    GRANTING = "granting"  # KSeF has accepted a grant to the operator and is working on it
+    GRANTED = "granted"
+    WITHDRAWING = "withdrawing"
+    WITHDRAWN = "withdrawn"
+    GRANT_ANSWER_LOST = "grant_answer_lost"
+    PROVING = "proving"  # the operator signs in to the company
+    NOT_YET_LET_IN = "not_yet_let_in"  # KSeF takes a while from a grant to letting the operator in
     WAITING = "waiting"  # the wait is in the row, and nobody works on the issuance until it is over
     ENDED = "ended"
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, update
 
 from klucznik.domain.connections import Connection, Health, Method
 from klucznik.domain.environments import Environment
@@ -86,6 +86,36 @@ def page(
     method: Method | None = None,
 ) -> list[Connection]:
     """Connections by their context; `after` is the last one of the page before."""
+    rows = transaction.execute(_further(environment, after, method).limit(size))
+    return [_connection(row) for row in rows]
+
+
+def next_to_be_checked(
+    transaction: Transaction,
+    environment: Environment,
+    method: Method,
+    *,
+    looked_at_before: datetime,
+    awaited_before: datetime,
+    after: Connection | None,
+) -> Connection | None:
+    """The next one by its context that was looked at last before a moment; a grant is awaited more impatiently.
+
+    Args:
+        after: the one before it in this round.
+    """
+    awaited = connections.c.health == Health.AWAITING_GRANT.value
+    query = _further(environment, after, method).where(
+        connections.c.checked_at.is_(None)
+        | (connections.c.checked_at < looked_at_before)
+        | (awaited & (connections.c.checked_at < awaited_before))
+    )
+    row = transaction.execute(query.limit(1)).one_or_none()
+    return None if row is None else _connection(row)
+
+
+def _further(environment: Environment, after: Connection | None, method: Method | None) -> Select[Any]:
+    """By context, from the one after `after` on."""
     query = select(connections).where(connections.c.environment == environment.value)
     if method is not None:
         query = query.where(connections.c.method == method.value)
@@ -93,8 +123,7 @@ def page(
         kind, value = after.context.type.value, after.context.value
         further = (connections.c.context_type == kind) & (connections.c.context_value > value)
         query = query.where((connections.c.context_type > kind) | further)
-    rows = transaction.execute(query.order_by(connections.c.context_type, connections.c.context_value).limit(size))
-    return [_connection(row) for row in rows]
+    return query.order_by(connections.c.context_type, connections.c.context_value)
 
 
 def _changing(connection: Connection) -> dict[str, Any]:

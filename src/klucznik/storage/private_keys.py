@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import SubjectType
@@ -54,3 +54,8 @@ def load(connection: Connection, key_id: str) -> tuple[SealedKey, KeyBinding] | 
         return None
     sealed = SealedKey(row.id, row.algorithm, row.data_key_id, row.nonce, row.ciphertext)
     return sealed, KeyBinding(Environment(row.environment), SubjectType(row.subject_type), row.subject_value)
+
+
+def remove(connection: Connection, key_id: str) -> None:
+    """Forget a key that nothing refers to any more."""
+    connection.execute(delete(private_keys).where(private_keys.c.id == key_id))

@@ -21,6 +21,10 @@ COMMANDS = (
     "reconcile",
     "audit verify",
     "audit export",
+    "grant",
+    "verify",
+    "operator set",
+    "operator show",
 )
 
 

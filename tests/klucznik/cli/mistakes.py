@@ -280,6 +280,71 @@ USAGE = (
     Row("a test credential over a file", there_already, "file_exists", "credential.key", "credential.key"),
 )
 
+
+def sealed_by(scene: Scene) -> list[str]:
+    """The seal of the firm."""
+    cert, key = scene.seal()
+    return ["--cert", cert, "--key", key]
+
+
+PERMISSIONS = (
+    Row(
+        "nobody is the operator", at_home(typed("operator", "show")), "operator_not_set", "Nie ustawiono", "is not set"
+    ),
+    Row(
+        "a grant to nobody",
+        at_home(lambda s: ["grant", "--nip", NIP, *sealed_by(s)]),
+        "operator_not_set",
+        "Nie ustawiono",
+        "is not set",
+    ),
+    Row(
+        "a name that is too short",
+        lambda s: ["operator", "set", "--nip", NIP, "--name", "ABC", *sealed_by(s)],
+        "entity_name_malformed",
+        "od 5 do 90",
+        "5 to 90",
+    ),
+    Row(
+        "the operator's NIP mistyped",
+        typed("operator", "set", "--nip", "123", "--name", "Biuro"),
+        "nip_malformed",
+        "123",
+        "123",
+    ),
+    Row(
+        "an operator with the seal of another",
+        at_home(lambda s: ["operator", "set", "--nip", OTHER_NIP, "--name", "Biuro", *sealed_by(s)]),
+        "operator_credential_of_other",
+        f"NIP {OTHER_NIP}",
+        f"NIP {OTHER_NIP}",
+    ),
+    Row(
+        "a grant and its withdrawal at once",
+        typed("grant", "--nip", NIP, "--delegate", "--withdraw"),
+        "grant_one_thing_at_a_time",
+        "podaj jedną",
+        "give one",
+    ),
+    Row(
+        "a certificate for what is done by hand",
+        lambda s: ["grant", "--nip", NIP, "--by-hand", *sealed_by(s)],
+        "by_hand_needs_no_credential",
+        "zbędny",
+        "no use",
+    ),
+    Row("nothing to verify", typed("verify"), "verify_needs_nip_or_all", "--all", "--all"),
+    Row("one and all to verify", typed("verify", NIP, "--all"), "verify_needs_nip_or_all", "--all", "--all"),
+    Row("a NIP to verify that is none", typed("verify", "123"), "nip_malformed", "123", "123"),
+    Row(
+        "a company to verify that is not connected",
+        at_home(typed("verify", NIP)),
+        "not_connected",
+        "nie jest tu połączona",
+        "not connected here",
+    ),
+)
+
 ISSUANCES = (
     *(
         Row(f"an id to {command} that is none", at_home(typed(command, "moje")), "issuance_unknown", "moje", "moje")

@@ -10,7 +10,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.klucznik.cli.mistakes import CREDENTIALS, FILES, ISSUANCES, NIPS, USAGE, Given, Row, signing, typed
+from tests.klucznik.cli.mistakes import (
+    CREDENTIALS,
+    FILES,
+    ISSUANCES,
+    NIPS,
+    PERMISSIONS,
+    USAGE,
+    Given,
+    Row,
+    signing,
+    typed,
+)
 from tests.klucznik.cli.scenes import (
     NIP,
     PASSWORD,
@@ -32,7 +43,7 @@ _RAW = re.compile(
 )
 _ENGLISH = re.compile(r"\b(Usage|Options|Missing|required|default|Invalid|not one of|Try)\b")
 
-ROWS = (*USAGE, *ISSUANCES, *NIPS, *FILES, *CREDENTIALS, *KSEF, *EXPORTS, *HOMES)
+ROWS = (*USAGE, *ISSUANCES, *PERMISSIONS, *NIPS, *FILES, *CREDENTIALS, *KSEF, *EXPORTS, *HOMES)
 
 
 def arguments_of(scene: Scene, given: Given) -> list[str]:
@@ -64,7 +75,8 @@ def check_row(scene: Scene, row: Row, run: Callable[..., Ran] = klucznik) -> Non
     scene.ksef.clear_requests()
     before, firm_before = snapshot(scene.base), snapshot(scene.firm.home.parent)
 
-    as_data = run(arguments[0], "--json", *arguments[1:])
+    options = next(place for place, word in enumerate([*arguments[1:], "-"], start=1) if word.startswith("-"))
+    as_data = run(*arguments[:options], "--json", *arguments[options:])
     assert (as_data.code, as_data.data["reason"]) == (row.code, row.reason), as_data
     assert set(as_data.data) == {"outcome", "exit_code", "reason", "data", "message", "what_now"}
     assert (as_data.data["outcome"], as_data.data["exit_code"], as_data.err) == ("error", row.code, "")

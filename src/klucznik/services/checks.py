@@ -1,0 +1,43 @@
+"""The rounds in which a worker proves connections, beside the issuances it works on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from klucznik.clock import by_the_machine
+from klucznik.errors import KlucznikError
+from klucznik.services.installation import Installation
+from klucznik.services.verify import verify_due
+
+ROUND_EVERY_S = 300.0
+
+_log = logging.getLogger("klucznik.connections")
+
+
+@asynccontextmanager
+async def checking(installation: Installation) -> AsyncIterator[None]:
+    """Rounds go on inside; one that is under way at the end is given up, which harms nothing."""
+    rounds = asyncio.create_task(_rounds(installation))
+    try:
+        yield
+    finally:
+        rounds.cancel()
+        with suppress(asyncio.CancelledError):
+            await rounds
+
+
+async def check_once(installation: Installation) -> None:
+    """One round; trouble with it is no reason to stop working."""
+    try:
+        await verify_due(installation)
+    except KlucznikError as error:
+        _log.warning("connections could not be checked: %s", error)
+
+
+async def _rounds(installation: Installation) -> None:
+    while True:
+        await check_once(installation)
+        await by_the_machine(ROUND_EVERY_S)

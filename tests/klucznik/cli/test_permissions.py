@@ -1,0 +1,110 @@
+"""The operator, the grant and the checks on the command line: data, screens in both languages, exit codes."""
+
+import pytest
+from tests.klucznik.cli.lines import at, listed, part, seal
+from tests.klucznik.cli.scenes import NIP, OTHER_NIP, Scene, done, klucznik
+
+NAME = "Biuro Rachunkowe Żółw sp. z o.o."
+
+
+def furnished(scene: Scene) -> Scene:
+    """A home in which the operator is set; its permissions at the firm are those of no other test."""
+    scene.furnish()
+    cert, key = scene.seal(nip=OTHER_NIP, name="operator")
+    done("operator", "set", "--nip", OTHER_NIP, "--name", NAME, "--cert", cert, "--key", key, *at(scene))
+    done("grant", "--withdraw", *seal(scene), "--yes", *at(scene))
+    scene.ksef.clear_requests()
+    return scene
+
+
+def test_the_operator_is_shown_with_what_it_signs_in_with(scene: Scene) -> None:
+    furnished(scene)
+    data = done("operator", "show", "--json", *at(scene)).data
+    assert (data["outcome"], data["nip"], data["name"]) == ("operator", OTHER_NIP, NAME)
+    assert [one["source"] for one in listed(data, "credentials")] == ["given"]
+    assert "podanym certyfikatem" in done("operator", "show", *at(scene)).said
+    assert "the certificate that was given" in done("--lang", "en", "operator", "show", *at(scene)).said
+
+
+def test_the_owner_grants_and_the_connection_is_proved_lost_and_proved_again(scene: Scene) -> None:
+    furnished(scene)
+    first = done("grant", *seal(scene), "--yes", "--json", *at(scene)).data
+    assert (first["outcome"], first["granted"]) == ("granted", ["InvoiceRead", "InvoiceWrite"])
+    assert part(first, "connection")["health"] == "healthy"
+    assert (first["missing"], first["refused"], first["can_delegate"]) == ([], None, False)
+    assert "niczego nie nadano" in done("grant", *seal(scene), *at(scene)).said
+    assert done("grant", *seal(scene), "--json", *at(scene)).data["outcome"] == "already_granted"
+    delegable = done("--lang", "en", "grant", *seal(scene), "--delegate", "--yes", *at(scene)).said
+    assert "may pass these permissions on" in delegable
+    assert "działa" in done("verify", NIP, *at(scene)).said
+
+    taken = done("grant", *seal(scene), "--withdraw", "--yes", "--json", *at(scene)).data
+    assert (taken["outcome"], part(taken, "connection")["health"]) == ("withdrawn", "permission_lost")
+    for language, expected in (("pl", "odebrane lub utracone"), ("en", "withdrawn or lost")):
+        lost = klucznik("--lang", language, "verify", NIP, *at(scene))
+        assert lost.code == 4
+        assert expected in lost.said
+        assert "KSeF 415" in lost.said
+        every = klucznik("--lang", language, "verify", "--all", *at(scene))
+        assert every.code == 4
+        assert expected in every.said
+    data = klucznik("verify", NIP, "--json", *at(scene)).data
+    assert (part(data, "refused")["code"], part(data, "connection")["health_code"]) == (415, 415)
+
+    done("grant", *seal(scene), "--yes", *at(scene))
+    assert [one["error"] for one in listed(done("verify", "--all", "--json", *at(scene)).data, "connections")] == [None]
+
+
+@pytest.mark.parametrize(
+    ("language", "about", "refused"),
+    [("pl", "wystawianie faktur", "Nie potwierdzono"), ("en", "issuing invoices", "was not confirmed")],
+)
+def test_without_a_yes_the_owner_is_shown_what_and_nothing_is_granted(
+    scene: Scene, language: str, about: str, refused: str
+) -> None:
+    furnished(scene)
+    ran = klucznik("--lang", language, "grant", *seal(scene), *at(scene))
+    assert (ran.code, ran.out) == (2, "")
+    assert about in ran.said
+    assert NAME in ran.said
+    assert not scene.ksef.requests(method="POST", path="/permissions/entities/grants")
+
+
+def test_by_hand_gives_the_clicks_and_a_letter_in_both_languages(scene: Scene) -> None:
+    furnished(scene)
+    data = done("grant", "--nip", NIP, "--by-hand", "--json", *at(scene)).data
+    assert data["outcome"] == "grant_expected"
+    letter = part(data, "letter")
+    for language in ("pl", "en"):
+        text = str(letter[language])
+        assert NIP in text
+        assert f"NIP {OTHER_NIP}" in text
+        assert NAME in text
+        assert "\n1. " in text
+    assert (str(letter["pl"])[:5], str(letter["en"])[:5]) == ("Dzień", "Hello")
+    assert part(data, "connection")["health"] == "awaiting_grant"
+    shown = done("grant", "--nip", NIP, "--by-hand", *at(scene)).out
+    assert "Hello," in shown
+    assert f"klucznik verify {NIP}" in " ".join(shown.split())
+    waiting = klucznik("verify", NIP, *at(scene))
+    assert waiting.code == 4
+    assert "czeka, aż firma nada uprawnienia" in waiting.said
+    done("grant", *seal(scene), "--yes", *at(scene))
+    assert "działa" in done("grant", "--nip", NIP, "--by-hand", *at(scene)).said
+
+
+def test_a_worker_proves_what_is_awaited(scene: Scene) -> None:
+    furnished(scene)
+    done("grant", "--nip", NIP, "--by-hand", *at(scene))
+    done("grant", *seal(scene), "--yes", *at(scene))
+    done("worker", "--until-idle", *at(scene))
+    assert done("verify", "--all", "--json", *at(scene)).data["outcome"] == "verified_all"
+
+
+def test_no_key_of_the_operator_is_in_the_home_or_on_a_screen(scene: Scene) -> None:
+    furnished(scene)
+    shown = done("operator", "show", *at(scene)).said + done("operator", "show", "--json", *at(scene)).out
+    assert "PRIVATE" not in shown
+    secret = (scene.base / "operator.key").read_bytes().splitlines()[2]
+    for file in (path for path in scene.home.rglob("*") if path.is_file()):
+        assert secret not in file.read_bytes()
