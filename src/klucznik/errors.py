@@ -4,7 +4,8 @@ The tree::
 
     KlucznikError
     ├── InputError                 what was given cannot be used; nothing was sent, nothing changed
-    │   └── CredentialError        certificate, key or password: which file, what is wrong with it
+    │   ├── CredentialError        certificate, key or password: which file, what is wrong with it
+    │   └── SignedDocumentError    what somebody signed elsewhere cannot be handed in
     ├── KsefError                  between us and KSeF
     │   ├── KsefRefused            KSeF said no (code, its text, details, trace id)
     │   │   └── SignInRefused      the sign-in was refused
@@ -58,6 +59,10 @@ class InputError(KlucznikError):
 
 class CredentialError(InputError):
     """A certificate, key or password cannot be used; ``data["file"]`` names the file where one is at fault."""
+
+
+class SignedDocumentError(InputError):
+    """A document that somebody signed in another program cannot be handed in. It was not sent to KSeF."""
 
 
 class KsefError(KlucznikError):

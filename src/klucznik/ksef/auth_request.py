@@ -46,3 +46,9 @@ def auth_token_request(
         f"<SubjectIdentifierType>{identifier_type.value}</SubjectIdentifierType>"
         "</AuthTokenRequest>"
     ).encode()
+
+
+def identifier_type_of(document: bytes) -> SubjectIdentifierType:
+    """How the signer of one of our documents is found out."""
+    by_fingerprint = SubjectIdentifierType.CERTIFICATE_FINGERPRINT
+    return by_fingerprint if by_fingerprint.value.encode() in document else SubjectIdentifierType.CERTIFICATE_SUBJECT

@@ -19,14 +19,10 @@ from signxml import methods
 from signxml.signer import XMLSigner
 
 from klucznik.errors import CredentialError
+from klucznik.ksef.xml_names import C14N_EXCLUSIVE, SHA256, SIGNED_PROPERTIES, XADES_NS, ds, xades
 
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
-_DS = "http://www.w3.org/2000/09/xmldsig#"
-_XADES = "http://uri.etsi.org/01903/v1.3.2#"
-_SIGNED_PROPERTIES = "http://uri.etsi.org/01903#SignedProperties"
-_EXC_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
-_SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 _RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 _ECDSA = {
     "secp256r1": "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
@@ -54,8 +50,8 @@ def sign_document(xml: bytes, certificate: x509.Certificate, private_key: Signin
     signer = XMLSigner(
         method=methods.enveloped,
         signature_algorithm=_algorithm(private_key),
-        digest_algorithm=_SHA256,
-        c14n_algorithm=_EXC_C14N,
+        digest_algorithm=SHA256,
+        c14n_algorithm=C14N_EXCLUSIVE,
     )
     signer.signature_annotators.append(_Properties(certificate, now - _BACKDATED))
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
@@ -81,48 +77,40 @@ class _Properties:
     def __call__(self, signature: etree._Element, *, signing_settings: object) -> None:
         identifier = f"id-{uuid4()}"
         signature.set("Id", identifier)
-        holder = etree.SubElement(signature, _ds("Object"))
+        holder = etree.SubElement(signature, ds("Object"))
         qualifying = etree.SubElement(
-            holder, _xades("QualifyingProperties"), nsmap={"xades": _XADES}, Target=f"#{identifier}"
+            holder, xades("QualifyingProperties"), nsmap={"xades": XADES_NS}, Target=f"#{identifier}"
         )
-        properties = etree.SubElement(qualifying, _xades("SignedProperties"), Id=f"{identifier}-properties")
-        self._describe(etree.SubElement(properties, _xades("SignedSignatureProperties")))
-        signed_info = signature.find(_ds("SignedInfo"))
+        properties = etree.SubElement(qualifying, xades("SignedProperties"), Id=f"{identifier}-properties")
+        self._describe(etree.SubElement(properties, xades("SignedSignatureProperties")))
+        signed_info = signature.find(ds("SignedInfo"))
         if signed_info is None:
             raise AssertionError("signxml has built no SignedInfo")
         _refer(signed_info, properties)
 
     def _describe(self, properties: etree._Element) -> None:
-        _text(properties, _xades("SigningTime"), self._signing_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        _text(properties, xades("SigningTime"), self._signing_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         # Version 1 of the element, as both official libraries write it; not SigningCertificateV2.
-        certificate = etree.SubElement(etree.SubElement(properties, _xades("SigningCertificate")), _xades("Cert"))
-        digest = etree.SubElement(certificate, _xades("CertDigest"))
+        certificate = etree.SubElement(etree.SubElement(properties, xades("SigningCertificate")), xades("Cert"))
+        digest = etree.SubElement(certificate, xades("CertDigest"))
         _digest(digest, self._certificate.public_bytes(Encoding.DER))
-        issuer = etree.SubElement(certificate, _xades("IssuerSerial"))
+        issuer = etree.SubElement(certificate, xades("IssuerSerial"))
         # An RFC 2253 string; the form with slashes is refused (facts.md §2.4). The serial number is decimal here.
-        _text(issuer, _ds("X509IssuerName"), self._certificate.issuer.rfc4514_string())
-        _text(issuer, _ds("X509SerialNumber"), str(self._certificate.serial_number))
+        _text(issuer, ds("X509IssuerName"), self._certificate.issuer.rfc4514_string())
+        _text(issuer, ds("X509SerialNumber"), str(self._certificate.serial_number))
 
 
 def _refer(signed_info: etree._Element, properties: etree._Element) -> None:
     """A reference to ``properties`` that names its canonicalization: unsaid, it would be the inclusive one."""
-    reference = etree.SubElement(signed_info, _ds("Reference"), URI=f"#{properties.get('Id')}", Type=_SIGNED_PROPERTIES)
-    etree.SubElement(etree.SubElement(reference, _ds("Transforms")), _ds("Transform"), Algorithm=_EXC_C14N)
+    reference = etree.SubElement(signed_info, ds("Reference"), URI=f"#{properties.get('Id')}", Type=SIGNED_PROPERTIES)
+    etree.SubElement(etree.SubElement(reference, ds("Transforms")), ds("Transform"), Algorithm=C14N_EXCLUSIVE)
     _digest(reference, etree.tostring(properties, method="c14n", exclusive=True))
 
 
 def _digest(parent: etree._Element, data: bytes) -> None:
-    etree.SubElement(parent, _ds("DigestMethod"), Algorithm=_SHA256)
-    _text(parent, _ds("DigestValue"), base64.b64encode(hashlib.sha256(data).digest()).decode("ascii"))
+    etree.SubElement(parent, ds("DigestMethod"), Algorithm=SHA256)
+    _text(parent, ds("DigestValue"), base64.b64encode(hashlib.sha256(data).digest()).decode("ascii"))
 
 
 def _text(parent: etree._Element, tag: str, text: str) -> None:
     etree.SubElement(parent, tag).text = text
-
-
-def _ds(name: str) -> str:
-    return f"{{{_DS}}}{name}"
-
-
-def _xades(name: str) -> str:
-    return f"{{{_XADES}}}{name}"

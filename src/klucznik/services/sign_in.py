@@ -85,15 +85,26 @@ def check_environment(credential: Credential, environment: Environment) -> None:
         CredentialError: ``certificate_of_other_environment``, ``self_signed_not_accepted``.
     """
     certificate, file = credential.certificate, credential.certificate_file
-    if certificate.issuer == certificate.subject and not environment.accepts_self_signed:
+    if self_signed_in_vain(certificate, environment):
         raise CredentialError("self_signed_not_accepted", file=file, environment=environment.value)
+    other = other_environment(certificate, environment)
+    if other is not None:
+        raise CredentialError(
+            "certificate_of_other_environment", file=file, environment=environment.value, other=other.value
+        )
+
+
+def self_signed_in_vain(certificate: x509.Certificate, environment: Environment) -> bool:
+    """Whether the certificate is self-signed and the environment takes none of those."""
+    return certificate.issuer == certificate.subject and not environment.accepts_self_signed
+
+
+def other_environment(certificate: x509.Certificate, environment: Environment) -> Environment | None:
+    """The environment whose KSeF issued the certificate, where that is surely not this one."""
     home = inspect_ksef_certificate(certificate).environment
     # DEMO may sign with production's name (facts.md §3.2): only KSeF can tell these two apart.
     alike = {Environment.DEMO, Environment.PRODUCTION}
-    if home is not None and home is not environment and not {home, environment} <= alike:
-        raise CredentialError(
-            "certificate_of_other_environment", file=file, environment=environment.value, other=home.value
-        )
+    return None if home is None or home is environment or {home, environment} <= alike else home
 
 
 async def signer_from_vault(installation: Installation, certificate: HeldCertificate) -> Signer:
