@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MaybeCompany = Annotated[str | None, typer.Argument(metavar="[NIP]", help="help.verify_nip", show_default=False)]
+MaybeCompany = Annotated[str | None, typer.Argument(metavar="NIP", help="help.verify_nip", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", help="help.yes")]
 
 

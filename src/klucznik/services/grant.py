@@ -192,8 +192,8 @@ async def _granted(
             if attempt == _ATTEMPTS:
                 raise
         except KsefRefused as error:
-            # Somebody may have granted it meanwhile, and KSeF may call that an error (§5.4).
-            if error.status is None and await _shows(installation, signed_in, operator, delegable, listener, looks=1):
+            # Somebody may have granted it meanwhile, which KSeF may call an error (§5.4); or only the status is gone.
+            if error.status != 403 and await _shows(installation, signed_in, operator, delegable, listener, looks=1):
                 break
             said: dict[str, Fact] = {"code": error.code, "status": error.status, "trace": error.trace_id}
             await record(installation, signed_in, Event.PERMISSION_GRANT_REFUSED, {**facts, **said})

@@ -23,15 +23,16 @@ async def in_turn(installation: Installation, ask: Callable[[], Awaitable[Value]
     """`ask`, again after each pause that KSeF, or our own pace, asks for: nothing was applied then.
 
     Raises:
-        RateLimited, Paced: the pause is longer than `LONGEST_PAUSE`.
+        RateLimited, Paced: all pauses together would be longer than `LONGEST_PAUSE`.
     """
+    until = installation.clock.now() + LONGEST_PAUSE
     while True:
         try:
             return await ask()
         except (RateLimited, Paced) as error:
-            left = error.until - installation.clock.now()
-            if left > LONGEST_PAUSE:
+            if error.until > until:
                 raise
+            left = error.until - installation.clock.now()
             listener(Progress(Stage.PACED, seconds=left.total_seconds()))
             await installation.clock.sleep(max(0.0, left.total_seconds()))
 

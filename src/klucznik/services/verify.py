@@ -57,9 +57,12 @@ class Verified:
 
     @property
     def missing(self) -> tuple[Permission, ...]:
-        """Which of `INVOICING` the company has not granted, although it lets the operator in."""
+        """Which of `INVOICING` the company has not granted, although it lets the operator in.
+
+        None where KSeF lists nothing at all: an empty list does not mean that nothing is granted (§5.4).
+        """
         there = self.permissions
-        return () if there is None else tuple(one for one in INVOICING if one not in there)
+        return tuple(one for one in INVOICING if one not in there) if there else ()
 
 
 async def verify(installation: Installation, context: Context, *, listener: Listener = unheard) -> Verified:

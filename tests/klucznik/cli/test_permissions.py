@@ -3,6 +3,8 @@
 import pytest
 from tests.klucznik.cli.lines import at, listed, part, seal
 from tests.klucznik.cli.scenes import NIP, OTHER_NIP, Scene, done, klucznik
+from tests.klucznik.cli.test_secrets import JWT, everything, needles, watching
+from tests.klucznik.keys import builders
 
 NAME = "Biuro Rachunkowe Żółw sp. z o.o."
 
@@ -101,10 +103,23 @@ def test_a_worker_proves_what_is_awaited(scene: Scene) -> None:
     assert done("verify", "--all", "--json", *at(scene)).data["outcome"] == "verified_all"
 
 
-def test_no_key_of_the_operator_is_in_the_home_or_on_a_screen(scene: Scene) -> None:
-    furnished(scene)
-    shown = done("operator", "show", *at(scene)).said + done("operator", "show", "--json", *at(scene)).out
-    assert "PRIVATE" not in shown
-    secret = (scene.base / "operator.key").read_bytes().splitlines()[2]
-    for file in (path for path in scene.home.rglob("*") if path.is_file()):
-        assert secret not in file.read_bytes()
+def test_the_operator_s_key_rests_only_encrypted_and_no_token_is_kept_or_shown(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.furnish()
+    cert, key = scene.seal(nip=OTHER_NIP, name="operator")
+    named = ("--nip", OTHER_NIP, "--name", NAME, "--cert", cert, "--key", key)
+    with watching(caplog) as logged:
+        runs = [
+            done("operator", "set", *named, *at(scene), "--debug"),
+            done("operator", "show", "--json", *at(scene)),
+            done("grant", *seal(scene), "--yes", *at(scene), "--debug"),
+            done("verify", NIP, "--json", *at(scene)),
+            done("grant", *seal(scene), "--withdraw", "--yes", *at(scene)),
+            klucznik("verify", "--all", "--json", *at(scene)),
+        ]
+    haystack = everything(scene, *runs) + b"\n".join(logged)
+    assert NAME.encode() in haystack
+    assert not any(needle in haystack for needle in needles(builders.ec_key()))
+    assert b"PRIVATE KEY" not in haystack
+    assert not JWT.search(haystack)

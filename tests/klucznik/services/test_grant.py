@@ -18,6 +18,7 @@ from tests.klucznik.mishaps import (
     error_after,
     error_before,
     paced,
+    refused,
     reset_before,
 )
 from tests.klucznik.offices import (
@@ -212,6 +213,20 @@ async def test_an_operation_that_ksef_refuses_because_it_is_granted_already_is_n
     async with office(tmp_path, ksef, some_nip(), Mishap(OPERATION, status(400))) as klucznik:
         done = await let_in(klucznik, nip, company(nip, ksef))
     assert done.connection.health is Health.HEALTHY
+
+
+async def test_an_operation_whose_status_is_gone_is_looked_for_in_the_list(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with office(tmp_path, ksef, some_nip(), Mishap(OPERATION, refused(21405))) as klucznik:
+        done = await let_in(klucznik, nip, company(nip, ksef))
+    assert (done.connection.health, grants_sent(ksef)) == (Health.HEALTHY, 1)
+
+
+async def test_a_ksef_that_always_asks_for_a_pause_is_not_waited_for_without_end(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with office(tmp_path, ksef, some_nip(), Mishap(LIST, paced(30), on=None)) as klucznik:
+        with pytest.raises(RateLimited):
+            await let_in(klucznik, nip, company(nip, ksef))
 
 
 async def test_an_operation_that_does_not_end_is_left_to_the_next_run_which_finds_it(
