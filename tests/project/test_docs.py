@@ -27,6 +27,7 @@ from ksef_sandbox.switches import Switches, registry
 
 PROJECT = tomllib.loads(pages.page("pyproject.toml"))
 CLI = pages.page("docs/cli.md")
+RENEWAL = pages.page("docs/renewal.md")
 SANDBOX = pages.page("docs/sandbox.md")
 CREDENTIAL = {"--cert", "--key", "--p12", "--key-password-env"}
 EVERYWHERE = {"--json", "--help"}  # said once, above the tables
@@ -84,7 +85,9 @@ def test_the_page_says_what_every_command_understands() -> None:
 
 def test_every_environment_variable_of_the_program_is_on_the_page() -> None:
     read = {text for text in source.constants() if re.fullmatch(r"KLUCZNIK_[A-Z_]+", text)}
-    assert {name for _, cell, _ in pages.rows(CLI, "option", "variable") for name in pages.codes(cell)} == read
+    settings = {name for _, cell, _ in pages.rows(CLI, "option", "variable") for name in pages.codes(cell)}
+    told_to_hooks = {name for cell, _ in pages.rows(RENEWAL, "variable", "holds") for name in pages.codes(cell)}
+    assert settings | told_to_hooks == read
 
 
 def test_no_setting_is_read_but_those_on_the_page_and_the_ones_a_user_names() -> None:

@@ -35,7 +35,7 @@ def test_every_metric_is_on_the_page_with_its_type_and_labels_and_nothing_else()
     assert documented == {
         name: (metric.type, frozenset(_labels(metric))) for name, metric in _families().items() if metric.samples
     }
-    assert len(documented) == 12
+    assert len(documented) == 14
 
 
 def test_names_are_prometheuss_and_ours() -> None:

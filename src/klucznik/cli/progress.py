@@ -6,7 +6,7 @@ from klucznik.cli.output import Output
 from klucznik.services.progress import Progress, Stage
 
 # For logs and counters; a person in front of a terminal is told how it came out.
-_UNTOLD = frozenset({Stage.TAKEN_ON, Stage.WAITING, Stage.REJECTED, Stage.ENDED})
+_UNTOLD = frozenset({Stage.TAKEN_ON, Stage.WAITING, Stage.REJECTED, Stage.ENDED, Stage.HOOK_ENDED})
 _WAITS = frozenset(
     {
         Stage.SIGNING_IN,

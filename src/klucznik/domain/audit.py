@@ -47,6 +47,7 @@ class Event(StrEnum):
     ISSUANCE_ENDED = "issuance_ended"
     CERTIFICATE_REVOKED = "certificate_revoked"
     CERTIFICATE_IMPORTED = "certificate_imported"
+    HOOK_ENDED = "hook_ended"  # a program that brings a renewed certificate elsewhere
     KEY_EXPORTED = "key_exported"
     OPERATOR_SET = "operator_set"
     PERMISSION_GRANT_INTENDED = "permission_grant_intended"

@@ -16,6 +16,7 @@ import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.typing import EventDict, Processor
 
+from klucznik.domain.deployment import Deployment
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.values import InvalidValue
@@ -158,6 +159,8 @@ def _level(progress: Progress) -> int:
         return logging.WARNING
     if progress.stage is Stage.WAITING and wait is not None and wait.kind is WaitKind.NEEDS_SIGNATURE:
         return logging.WARNING
+    if progress.deployment is not None:
+        return logging.INFO if progress.deployment.state.settled else logging.WARNING
     if progress.stage is Stage.ENDED and progress.issuance is not None:
         return logging.WARNING if progress.issuance.state is IssuanceState.REJECTED else logging.INFO
     return _LEVELS.get(progress.stage, logging.INFO)
@@ -177,15 +180,32 @@ def _facts(progress: Progress) -> dict[str, Fact]:
         failure = progress.failure
         facts |= {"code": failure.code, "text": failure.text or None, "details": failure.details or None}
         facts |= {"trace_id": failure.trace_id, "reason": failure.reason}
-    if progress.issuance is not None:
+    if progress.deployment is not None and progress.issuance is not None:
+        facts |= _hook(progress.deployment, progress.issuance, progress.output)
+    elif progress.issuance is not None:
         facts |= _state(progress.stage, progress.issuance)
     return facts
+
+
+def _hook(deployment: Deployment, issuance: Issuance, output: str) -> dict[str, Fact]:
+    """Hooks run also where nobody has just worked on the issuance, so the line names it itself."""
+    return {
+        "issuance": issuance.id,
+        "subject": str(issuance.subject),
+        "context": str(issuance.context),
+        "hook": deployment.hook,
+        "state": deployment.state.value,
+        "attempt": deployment.attempts,
+        "exit_code": deployment.exit_code,
+        "output": output or None,
+    }
 
 
 def _state(stage: Stage, issuance: Issuance) -> dict[str, Fact]:
     wait = issuance.wait
     if stage is Stage.ENDED:
-        return {"issuance": issuance.id, "state": issuance.state.value}
+        renews = None if issuance.replaces is None else len(issuance.replaces)
+        return {"issuance": issuance.id, "state": issuance.state.value, "renews": renews}
     if stage is Stage.WAITING and wait is not None:
         until = None if wait.until is None else wait.until.isoformat(timespec="milliseconds")
         return {"waits_for": wait.kind.value, "until": until, "looks": wait.looks, "reason": wait.reason}

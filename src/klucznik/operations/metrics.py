@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from klucznik.domain.certificates import CertificateType, Expiry
+from klucznik.domain.deployment import DeploymentState
 from klucznik.domain.issuance import IssuanceState
 from klucznik.domain.waits import WaitKind
 from klucznik.ksef.calls import Exchange
@@ -21,6 +22,7 @@ from klucznik.services.progress import Progress, Settled, Stage
 
 # Seconds. KSeF answers in tenths; we give an answer up after twelve.
 _CALL_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 12)
+_NO_END = (DeploymentState.PLANNED, DeploymentState.STARTED)
 
 
 class Metrics:
@@ -45,6 +47,9 @@ class Metrics:
             "requests_reconciled", "Requests whose answer was lost, by what became of them.", result=list(Settled)
         )
         self._waits = counter("waits", "Waits begun or gone on with, by what is waited for.", kind=list(WaitKind))
+        self._renewals = counter("renewals_ended", "Issuances among those that renewed, by how.", outcome=ends)
+        hooks = [state.value for state in DeploymentState if state not in _NO_END]
+        self._hooks = counter("hooks_ended", "Runs of hooks after renewals, by how.", state=hooks)
         self._takeovers = counter("lease_takeovers", "Subjects taken over from a worker that died or froze.")
         self._calls = Histogram(
             "klucznik_ksef_call_duration_seconds",
@@ -66,6 +71,10 @@ class Metrics:
             self._takeovers.inc()
         elif progress.stage is Stage.ENDED and issuance is not None:
             self._ended.labels(outcome=issuance.state.value).inc()
+            if issuance.replaces is not None:
+                self._renewals.labels(outcome=issuance.state.value).inc()
+        elif progress.deployment is not None:
+            self._hooks.labels(state=progress.deployment.state.value).inc()
         elif progress.stage is Stage.WAITING and issuance is not None and issuance.wait is not None:
             self._waits.labels(kind=issuance.wait.kind.value).inc()
         elif progress.stage is Stage.REQUEST_FILED and kind is not None:

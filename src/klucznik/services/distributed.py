@@ -52,8 +52,7 @@ class DistributedEngine(Engine):
     queue: Queue = field(kw_only=True)
     _woken: int = field(default=0, init=False, repr=False)
 
-    async def run(self) -> None:
-        """Until `stop`."""
+    async def _work_until_stopped(self) -> None:
         sweeping = asyncio.create_task(self._sweep_for_ever())
         stopping = asyncio.create_task(self._stopping.wait())
         while not self._stopping.is_set():

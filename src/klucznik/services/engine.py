@@ -14,12 +14,14 @@ from math import inf
 
 from sqlalchemy import Connection
 
-from klucznik.clock import stopwatch
+from klucznik.clock import by_the_machine, stopwatch
 from klucznik.domain.identifiers import Subject
+from klucznik.domain.issuance import IssuanceState
 from klucznik.errors import KlucznikError, SubjectBusy
 from klucznik.services.advance import advance
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
+from klucznik.services.renewal_scan import SCAN_EVERY_S, RenewalScan
 from klucznik.storage import issuances
 
 # Another process may order at any moment; a look at one index costs next to nothing.
@@ -60,7 +62,15 @@ class Engine:
         return not self._stopping.is_set() and stopwatch() - self._looked_at < _STILL_AT_WORK_S
 
     async def run(self) -> None:
-        """Until `stop`."""
+        """Until `stop`; now and then with a look at what is to be renewed."""
+        scanning = asyncio.create_task(self._scan_for_ever())
+        try:
+            await self._work_until_stopped()
+        finally:
+            scanning.cancel()
+            await asyncio.wait({scanning})
+
+    async def _work_until_stopped(self) -> None:
         while not self._stopping.is_set():
             await self._take_what_is_due()
             waiting = asyncio.create_task(self._stopping.wait())
@@ -98,6 +108,12 @@ class Engine:
             self._start(issuance_id)
         return len(ready[:room])
 
+    async def _scan_for_ever(self) -> None:
+        scan = RenewalScan(self.installation, self.listener)
+        while True:
+            await scan.run()
+            await by_the_machine(SCAN_EVERY_S)
+
     def _start(self, issuance_id: str) -> asyncio.Task[None]:
         task = asyncio.create_task(self._advance(issuance_id))
         self._running[issuance_id] = task
@@ -109,7 +125,11 @@ class Engine:
 
     async def _advance(self, issuance_id: str) -> None:
         try:
-            await advance(self.installation, issuance_id, listener=self.listener, stopping=self._stopping.is_set)
+            issuance = await advance(
+                self.installation, issuance_id, listener=self.listener, stopping=self._stopping.is_set
+            )
+            if issuance.replaces is not None and issuance.state is IssuanceState.DONE:
+                await RenewalScan(self.installation, self.listener).follow_up(issuance_id)
         except SubjectBusy:
             return  # somebody else is at it
         except KlucznikError as error:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from klucznik.domain.certificates import CertificateType
+from klucznik.domain.deployment import Deployment
 from klucznik.domain.issuance import Failure, Issuance
 from klucznik.domain.limits import Limits
 
@@ -39,6 +40,7 @@ class Stage(StrEnum):
     NOT_YET_LET_IN = "not_yet_let_in"  # KSeF takes a while from a grant to letting the operator in
     WAITING = "waiting"  # the wait is in the row, and nobody works on the issuance until it is over
     ENDED = "ended"
+    HOOK_ENDED = "hook_ended"  # a program that brings renewed certificates elsewhere
 
 
 class Settled(StrEnum):
@@ -56,10 +58,11 @@ class Progress:
 
     Attributes:
         seconds: how long the wait will take, where that is known.
-        issuance: as its row says now; with TAKEN_ON, WAITING and ENDED.
+        issuance: as its row says now; with TAKEN_ON, WAITING, ENDED and HOOK_ENDED.
         taken_over: with TAKEN_ON: whoever worked for the subject before has not given it back (it died or froze).
         settled: with RECONCILED.
         failure: with REJECTED.
+        deployment: with HOOK_ENDED; `output`: what the program wrote.
     """
 
     stage: Stage
@@ -70,6 +73,8 @@ class Progress:
     taken_over: bool = False
     settled: Settled | None = None
     failure: Failure | None = None
+    deployment: Deployment | None = None
+    output: str = ""
 
 
 Listener: TypeAlias = Callable[[Progress], None]

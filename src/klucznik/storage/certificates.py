@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, select, tuple_, update
 
 from klucznik.domain.certificates import EXPIRES_WITHIN, CertificateType, Expiry, HeldCertificate, Origin
 from klucznik.domain.environments import Environment
@@ -85,6 +85,36 @@ def page(
         query = query.where(certificates.c.serial_number > after)
     rows = connection.execute(query.order_by(certificates.c.serial_number).limit(size))
     return [_certificate(row) for row in rows]
+
+
+def subjects(
+    connection: Connection,
+    environment: Environment,
+    *,
+    ending_before: datetime | None = None,
+    after: Subject | None = None,
+    size: int = 1000,
+) -> list[Subject]:
+    """Subjects with certificates that are proved and not revoked, paged; `after` is the last one of the page before.
+
+    Args:
+        ending_before: only those of which, for some type, the certificate that lasts longest ends before this.
+    """
+    kind, value = certificates.c.subject_type, certificates.c.subject_value
+    proved = certificates.c.verified_at.is_not(None) | (certificates.c.origin == Origin.IMPORTED.value)
+    each = (
+        select(kind, value, func.max(certificates.c.valid_to).label("valid_to"))
+        .where(certificates.c.environment == environment.value, certificates.c.revoked_at.is_(None), proved)
+        .group_by(kind, value, certificates.c.type)
+        .subquery()
+    )
+    query = select(each.c.subject_type, each.c.subject_value).distinct()
+    if ending_before is not None:
+        query = query.where(each.c.valid_to < ending_before)
+    if after is not None:
+        query = query.where(tuple_(each.c.subject_type, each.c.subject_value) > (after.type.value, after.value))
+    rows = connection.execute(query.order_by(each.c.subject_type, each.c.subject_value).limit(size))
+    return [Subject(SubjectType(row.subject_type), row.subject_value) for row in rows]
 
 
 def count_expiring(

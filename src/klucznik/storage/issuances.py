@@ -143,6 +143,38 @@ def running(connection: Connection, environment: Environment, subject: Subject) 
     return None if row is None else _issuance(row)
 
 
+def renewals(connection: Connection, environment: Environment, subject: Subject, *, most: int) -> list[Issuance]:
+    """The last renewals of a subject, ended or not, the newest first."""
+    rows = connection.execute(
+        select(issuances)
+        .where(
+            issuances.c.environment == environment.value,
+            issuances.c.subject_type == subject.type.value,
+            issuances.c.subject_value == subject.value,
+            issuances.c.replaces.is_not(None),
+        )
+        .order_by(issuances.c.created_at.desc(), issuances.c.id.desc())
+        .limit(most)
+    )
+    return [_issuance(row) for row in rows]
+
+
+def contexts_of(connection: Connection, environment: Environment, subject: Subject) -> list[Context]:
+    """In which contexts issuances of a subject have signed in, the latest first."""
+    latest = func.max(issuances.c.created_at)
+    rows = connection.execute(
+        select(issuances.c.context_type, issuances.c.context_value)
+        .where(
+            issuances.c.environment == environment.value,
+            issuances.c.subject_type == subject.type.value,
+            issuances.c.subject_value == subject.value,
+        )
+        .group_by(issuances.c.context_type, issuances.c.context_value)
+        .order_by(latest.desc())
+    )
+    return [Context(ContextType(row.context_type), row.context_value) for row in rows]
+
+
 def count_running(
     connection: Connection, environment: Environment
 ) -> tuple[dict[IssuanceState, int], dict[WaitKind, int]]:
