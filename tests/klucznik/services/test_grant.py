@@ -229,6 +229,25 @@ async def test_a_ksef_that_always_asks_for_a_pause_is_not_waited_for_without_end
             await let_in(klucznik, nip, company(nip, ksef))
 
 
+@pytest.mark.parametrize("stage", [Stage.GRANTING, Stage.GRANTED, Stage.PROVING])
+async def test_a_process_that_dies_after_the_grant_leaves_it_to_be_found(
+    stage: Stage, ksef: Sandbox, tmp_path: Path
+) -> None:
+    class Died(Exception):
+        pass
+
+    def dies(progress: Progress) -> None:
+        if progress.stage is stage:
+            raise Died
+
+    nip, operator = some_nip(), some_nip()
+    async with office(tmp_path, ksef, operator) as klucznik:
+        with pytest.raises(Died):
+            await let_in(klucznik, nip, company(nip, ksef), listener=dies)
+        done = await let_in(klucznik, nip, company(nip, ksef))
+    assert (done.permissions, done.connection.health, grants_sent(ksef)) == ((), Health.HEALTHY, 1)
+
+
 async def test_an_operation_that_does_not_end_is_left_to_the_next_run_which_finds_it(
     ksef: Sandbox, tmp_path: Path
 ) -> None:
