@@ -10,14 +10,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from klucznik.domain.connections import Connection, Health
+from klucznik.domain.connections import Connection, Health, Method
 from klucznik.messages import LANGUAGES, Words
 from klucznik.messages.errors import error_text
 from klucznik.messages.permissions import client_letter, steps_by_hand
 from klucznik.services.by_hand import Expected
+from klucznik.services.connection_check import Verified
 from klucznik.services.grant import Grant, Granted
 from klucznik.services.operator import OperatorStatus
-from klucznik.services.verify import Looked, Verified
+from klucznik.services.verify import Looked
 from klucznik.services.withdraw import Withdrawal, Withdrawn
 
 _STYLES = {Health.HEALTHY: "green", Health.AWAITING_GRANT: "yellow", Health.UNCHECKED: "yellow"}
@@ -134,9 +135,18 @@ def _found(value: Verified, words: Words) -> list[RenderableType]:
         parts.append(Text.assemble(("✗ ", "red"), said))
     if value.refused is not None:
         quoted = words.say("ksef.quote", code=value.refused.code, text=value.refused.text)
-        now = words.say(f"health.{connection.health.value}.now", nip=connection.context.value)
-        parts += [Text(quoted, style="dim"), Text.assemble(("→ ", "bold"), now)]
+        parts.append(Text(quoted, style="dim"))
+    if connection.health not in (Health.HEALTHY, Health.UNCHECKED):
+        parts.append(Text.assemble(("→ ", "bold"), what_now(connection, words)))
     return parts
+
+
+def what_now(connection: Connection, words: Words) -> str:
+    """The way out of a connection that does not work."""
+    nip, health = connection.context.value, connection.health.value
+    if connection.method is not Method.PERMISSION and words.has(f"health.{health}.own.now"):
+        return words.say(f"health.{health}.own.now", nip=nip)
+    return words.say(f"health.{health}.now", nip=nip)
 
 
 def _panel(title: str, connection: Connection, parts: list[RenderableType]) -> RenderableType:

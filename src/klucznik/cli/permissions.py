@@ -178,7 +178,8 @@ def _signed_in(
 ) -> T:
     """`work` in a session of whoever signs in for the company; nobody signs in before all is `ready`."""
     from klucznik.cli.progress import Teller
-    from klucznik.services.sign_in import sign_in, sign_out, signer_for
+    from klucznik.services.sign_in import sign_in, sign_out
+    from klucznik.services.ways import signer_for
 
     async def opened(klucznik: Installation) -> T:
         await ready(klucznik)

@@ -60,6 +60,9 @@ class Event(StrEnum):
     BACKUP_WRITTEN = "backup_written"
     STATE_RESTORED = "state_restored"
     RESTORED_SUBJECT_CHECKED = "restored_subject_checked"
+    CONNECTION_MADE = "connection_made"
+    CONNECTION_CHANGED = "connection_changed"
+    CONNECTION_REMOVED = "connection_removed"
 
 
 @dataclass(frozen=True)

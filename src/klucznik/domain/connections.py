@@ -21,6 +21,11 @@ class Method(StrEnum):
     PERMISSION = "permission"  # granted in KSeF to the operator's NIP
     TOKEN = "token"  # noqa: S105  a KSeF token: signs in, can do nothing offline
 
+    @property
+    def is_by_certificate(self) -> bool:
+        """Whether certificates of the connection's subject, with their keys in the vault, are what it rests on."""
+        return self in (Method.CERTIFICATES, Method.IMPORTED)
+
 
 class Health(StrEnum):
     """What the last look found. Trouble of the network changes nothing here: it says nothing about the connection."""
@@ -87,6 +92,14 @@ class Operator:
         return Subject(SubjectType.NIP, self.nip)
 
 
+def takes_over(there: Connection | None, subject: Subject) -> bool:
+    """Whether certificates that a subject has had issued for a company are what the company is connected by.
+
+    Somebody else's connection, or one by another method, is never replaced on the way: only `connect` does that.
+    """
+    return there is None or (there.subject == subject and there.method.is_by_certificate)
+
+
 # KSeF's refusals of a sign-in that say something about the connection (§2.7); 21115 refuses a certificate at once.
 _REFUSALS = {
     415: Health.PERMISSION_LOST,
@@ -110,3 +123,20 @@ def looked_at(connection: Connection, health: Health, code: int | None, at: date
         health = Health.AWAITING_GRANT  # what was never there is not lost
     since = connection.health_since if health is connection.health else at
     return replace(connection, health=health, health_since=since, health_code=code, checked_at=at)
+
+
+class Dated(StrEnum):
+    """What a date of a connection is about."""
+
+    RENEWAL_DUE = "renewal_due"
+    CERTIFICATE_ENDS = "certificate_ends"  # and should have been renewed by now
+    CERTIFICATE_ENDED = "certificate_ended"
+    TOKENS_END = "tokens_end"
+
+
+@dataclass(frozen=True)
+class NextDate:
+    """The next date that matters to a connection."""
+
+    about: Dated
+    at: datetime

@@ -1,4 +1,4 @@
-"""Private keys and logins as they rest: sealed under a data key, which is wrapped by the master key.
+"""Private keys, logins and KSeF tokens as they rest: sealed under a data key, which is wrapped by the master key.
 
 Only the shapes, which `keys.vault` makes and `storage` saves; nothing here can open them.
 """
@@ -44,6 +44,22 @@ class SealedLogin:
     """The tokens of an issuance's login as they rest in the database; fields as of `SealedKey`."""
 
     issuance_id: str
+    algorithm: str
+    data_key_id: str
+    nonce: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SealedToken:
+    """The KSeF token of a connection as it rests in the database; fields as of `SealedKey`.
+
+    Attributes:
+        reference_number: KSeF's name of the token; no secret, and part of the seal.
+    """
+
+    connection_id: str
+    reference_number: str
     algorithm: str
     data_key_id: str
     nonce: bytes = field(repr=False)

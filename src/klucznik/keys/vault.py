@@ -1,6 +1,6 @@
-"""Private keys and logins at rest: AES-256-GCM under a data key, which a master key wraps. Bytes in, records out.
+"""Private keys, logins and KSeF tokens at rest: AES-256-GCM under a data key, which a master key wraps.
 
-The records are saved by `storage`; where a master key comes from lives in `master_key`.
+Bytes in, records out. The records are saved by `storage`; where a master key comes from lives in `master_key`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
-from klucznik.domain.sealed import KeyBinding, SealedKey, SealedLogin, WrappedDataKey
+from klucznik.domain.environments import Environment
+from klucznik.domain.sealed import KeyBinding, SealedKey, SealedLogin, SealedToken, WrappedDataKey
 from klucznik.errors import StorageError
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.master_key import MasterKey
@@ -26,7 +27,7 @@ _NONCE = 12
 
 
 class Vault:
-    """Seals and unseals private keys and logins, puts MACs on the audit log. Holds the data keys in memory alone."""
+    """Seals and unseals keys, logins and tokens, puts MACs on the audit log. Holds the data keys in memory alone."""
 
     __slots__ = ("_current", "_mac_keys", "_master", "_secrets")
 
@@ -87,6 +88,26 @@ class Vault:
         except InvalidTag:
             return None
 
+    def seal_token(
+        self, connection_id: str, reference_number: str, text: str, *, environment: Environment
+    ) -> SealedToken:
+        """Encrypt the KSeF token of a connection; raises as `seal`."""
+        data_key_id = self._sealing()
+        associated = _token_associated(connection_id, reference_number, data_key_id, environment)
+        nonce, ciphertext = self._encrypt(text.encode(), associated)
+        return SealedToken(connection_id, reference_number, ALGORITHM, data_key_id, nonce, ciphertext)
+
+    def unseal_token(self, sealed: SealedToken, *, environment: Environment) -> str:
+        """The KSeF token again; raises as `unseal`, with the token's reference number as ``key_id``."""
+        reference = sealed.reference_number
+        secret = self._opening(sealed.algorithm, sealed.data_key_id, reference)
+        associated = _token_associated(sealed.connection_id, reference, sealed.data_key_id, environment)
+        try:
+            return AESGCM(secret).decrypt(sealed.nonce, sealed.ciphertext, associated).decode()
+        except InvalidTag:
+            pass
+        raise StorageError("vault_key_damaged", key_id=reference)
+
     def unseal(self, sealed: SealedKey, *, binding: KeyBinding) -> PrivateKey:
         """The private key again.
 
@@ -94,15 +115,19 @@ class Vault:
             StorageError: each with ``key_id``: ``vault_key_damaged`` (the record, or what it is bound to, is not what
                 was sealed), ``vault_data_key_missing``, ``vault_algorithm_unknown``.
         """
-        if sealed.algorithm != ALGORITHM:
-            raise StorageError("vault_algorithm_unknown", key_id=sealed.key_id, algorithm=sealed.algorithm)
-        secret = self._secrets.get(sealed.data_key_id)
-        if secret is None:
-            raise StorageError("vault_data_key_missing", key_id=sealed.key_id, data_key_id=sealed.data_key_id)
+        secret = self._opening(sealed.algorithm, sealed.data_key_id, sealed.key_id)
         private_key = _decrypt(secret, sealed, binding)
         if private_key is None:
             raise StorageError("vault_key_damaged", key_id=sealed.key_id)
         return private_key
+
+    def _opening(self, algorithm: str, data_key_id: str, key_id: str) -> bytes:
+        if algorithm != ALGORITHM:
+            raise StorageError("vault_algorithm_unknown", key_id=key_id, algorithm=algorithm)
+        secret = self._secrets.get(data_key_id)
+        if secret is None:
+            raise StorageError("vault_data_key_missing", key_id=key_id, data_key_id=data_key_id)
+        return secret
 
     def knows(self, data_key_id: str) -> bool:
         """Whether that data key is ours."""
@@ -182,6 +207,12 @@ def _key_associated(key_id: str, algorithm: str, data_key_id: str, binding: KeyB
 
 def _login_associated(issuance_id: str, data_key_id: str, binding: KeyBinding) -> bytes:
     return _bytes_of("klucznik login 1", ALGORITHM, issuance_id, data_key_id, *_bound_to(binding))
+
+
+def _token_associated(connection_id: str, reference_number: str, data_key_id: str, environment: Environment) -> bytes:
+    return _bytes_of(
+        "klucznik KSeF token 1", ALGORITHM, connection_id, reference_number, data_key_id, environment.value
+    )
 
 
 def _bound_to(binding: KeyBinding) -> tuple[str, str, str]:

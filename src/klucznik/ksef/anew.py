@@ -14,6 +14,7 @@ SIGN_INS = 6  # attempts at one sign-in
 FIRST_PAUSE_S = 0.5  # doubled at each further attempt
 WITHIN = timedelta(seconds=60)  # no attempt begins later than this after the first
 _BAD_CHALLENGE = 21111
+_KEY_WITHDRAWN = 21470  # of those that encrypt tokens: the next attempt asks for the keys again
 _BAD_TOKEN = 450
 
 
@@ -50,4 +51,4 @@ def _passing(error: KsefRefused | KsefUnavailable) -> bool:
     if error.code == _BAD_TOKEN:
         return any("wyzwanie" in detail.lower() for detail in error.details)
     # 401: KSeF no longer knows the token that it has just given for this one sign-in.
-    return error.code in (500, 550, _BAD_CHALLENGE) or error.status == 401
+    return error.code in (500, 550, _BAD_CHALLENGE, _KEY_WITHDRAWN) or error.status == 401

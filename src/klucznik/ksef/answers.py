@@ -36,12 +36,14 @@ class Challenge:
         issued_at: KSeF's clock, not ours.
         expires_at: ten minutes later, on KSeF's clock.
         client_ip: our address as KSeF sees it; None when KSeF does not tell.
+        timestamp_ms: `issued_at` in the milliseconds that go into an encrypted token (§2.10).
     """
 
     value: str
     issued_at: datetime
     expires_at: datetime
     client_ip: str | None
+    timestamp_ms: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,23 @@ class PendingSignIn:
 
     reference_number: str
     authentication_token: Token
+
+
+@dataclass(frozen=True)
+class PublicKeyCertificate:
+    """A public key of KSeF's for something that is sent encrypted (facts.md §2.10).
+
+    Attributes:
+        key_id: names the key in a request; Base64 of the SHA-256 of its SubjectPublicKeyInfo.
+        usage: what may be encrypted with it.
+        der: X.509, DER.
+    """
+
+    key_id: str
+    usage: tuple[str, ...]
+    valid_from: datetime
+    valid_to: datetime
+    der: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,21 @@ import httpx
 from klucznik.clock import Clock, SystemClock
 from klucznik.domain.environments import Endpoint
 from klucznik.domain.identifiers import Context
+from klucznik.domain.ksef_token import KsefToken
 from klucznik.errors import KsefRefused, KsefUnavailable, Paced, RateLimited, SignInRefused
 from klucznik.ksef import wire
 from klucznik.ksef.anew import Attempts
 from klucznik.ksef.answers import Challenge, OperationStatus, PendingSignIn, TokenPair
 from klucznik.ksef.auth_request import SubjectIdentifierType, auth_token_request
-from klucznik.ksef.calls import Care, Watcher, call, unwatched
+from klucznik.ksef.calls import Care, Watcher, call, json_content, unwatched
 from klucznik.ksef.pacing import MemoryPacer, Pacer
 from klucznik.ksef.session import Session
+from klucznik.ksef.token_request import token_request
 from klucznik.ksef.transport import Transport
 
 Value = TypeVar("Value")
+# From a challenge to a sign-in that KSeF has taken on.
+Submit = Callable[[Challenge], Awaitable[PendingSignIn]]
 DocumentSigner = Callable[[bytes], bytes | Awaitable[bytes]]
 
 # KSeF takes 1 to 3 s; a qualified certificate waits for its issuer's revocation service, "as long as it needs" (§2.5).
@@ -101,8 +105,23 @@ class KsefClient:
             KsefUnavailable: no usable answer; sign in anew later.
         """
         return await self._admitted(
-            context, sign, identifier_type, lambda pending: self.finish_sign_in(pending, context)
+            self._signing(context, sign, identifier_type), lambda pending: self.finish_sign_in(pending, context)
         )
+
+    async def sign_in_with_token(self, context: Context, token: KsefToken) -> Session:
+        """Sign in with a KSeF token (facts.md §2.10). What such a session may do is less: no certificates.
+
+        Raises:
+            SignInRefused: 450 for the token, 415 where its author has lost the rights; the others as `sign_in`.
+            KsefUnavailable: ``token_key_missing``: KSeF names no key that can be used; or as `sign_in`.
+        """
+        return await self._admitted(
+            self._sending(context, token), lambda pending: self.finish_sign_in(pending, context)
+        )
+
+    async def prove_token(self, context: Context, token: KsefToken) -> str:
+        """What `prove` is for a certificate; raises as `sign_in_with_token`."""
+        return await self._admitted(self._sending(context, token), self._proved)
 
     async def prove(
         self,
@@ -119,27 +138,37 @@ class KsefClient:
         Raises:
             SignInRefused, KsefUnavailable: as `sign_in`.
         """
+        return await self._admitted(self._signing(context, sign, identifier_type), self._proved)
 
-        async def admitted(pending: PendingSignIn) -> str:
-            await self.processed(pending)
-            return pending.reference_number
+    async def _proved(self, pending: PendingSignIn) -> str:
+        await self.processed(pending)
+        return pending.reference_number
 
-        return await self._admitted(context, sign, identifier_type, admitted)
+    def _signing(self, context: Context, sign: DocumentSigner, identifier_type: SubjectIdentifierType) -> Submit:
+        async def submit(challenge: Challenge) -> PendingSignIn:
+            signed = sign(auth_token_request(challenge.value, context, identifier_type))
+            return await self.submit_signed(await signed if inspect.isawaitable(signed) else signed)
 
-    async def _admitted(
-        self,
-        context: Context,
-        sign: DocumentSigner,
-        identifier_type: SubjectIdentifierType,
-        finish: Callable[[PendingSignIn], Awaitable[Value]],
-    ) -> Value:
+        return submit
+
+    def _sending(self, context: Context, token: KsefToken) -> Submit:
+        async def submit(challenge: Challenge) -> PendingSignIn:
+            # Asked for each time: KSeF withdraws keys, and a key that was kept is one more thing to be stale.
+            keys = await self._transport.ask_each(
+                call("GET", "/security/public-key-certificates"), wire.public_key_certificates
+            )
+            body = token_request(token, challenge, context, keys, host=self._transport.host, now=self._clock.now())
+            request = call("POST", "/auth/ksef-token", Care.ONCE, content=json_content(body))
+            return await _signing_in(self._transport.ask(request, wire.pending_sign_in))
+
+        return submit
+
+    async def _admitted(self, submit: Submit, finish: Callable[[PendingSignIn], Awaitable[Value]]) -> Value:
         attempts = Attempts(self._clock)
         while True:
             challenge = await self._challenge_in_turn(attempts)
-            signed = sign(auth_token_request(challenge.value, context, identifier_type))
-            xml = await signed if inspect.isawaitable(signed) else signed
             try:
-                return await finish(await self.submit_signed(xml))
+                return await finish(await submit(challenge))
             except (SignInRefused, KsefUnavailable) as error:
                 if not await attempts.another(error):
                     raise

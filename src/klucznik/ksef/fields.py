@@ -57,6 +57,14 @@ class Fields:
         """The JSON object in ``body``."""
         return cls(parse_json(body))
 
+    @classmethod
+    def read_each(cls, body: bytes) -> list[Fields]:
+        """The JSON objects of an array that is the whole document."""
+        document = parse_json(body)
+        if not isinstance(document, list):
+            raise Unreadable("body")
+        return [cls(item) for item in document]
+
     def text(self, name: str) -> str:
         value = self._values.get(name)
         if not isinstance(value, str) or not value:

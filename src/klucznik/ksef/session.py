@@ -19,6 +19,7 @@ from klucznik.domain.certificates import (
 )
 from klucznik.domain.enrollment_data import EnrollmentData
 from klucznik.domain.identifiers import Context
+from klucznik.domain.ksef_token import TokenRecord
 from klucznik.domain.limits import Limits
 from klucznik.ksef import wire
 from klucznik.ksef.answers import (
@@ -191,6 +192,12 @@ class Session:
             certificateSerialNumber=parse_serial(serial_number),
         )
         await self._calls.tell(request)
+
+    async def token(self, reference_number: str) -> TokenRecord:
+        """What KSeF says of a KSeF token of this context; a session of a token sees that one (facts.md §6)."""
+        return await self._calls.ask(
+            call("GET", "/tokens/{referenceNumber}", referenceNumber=reference_number), wire.token_record
+        )
 
     async def sessions(self) -> list[SessionRecord]:
         """The subject's authentication sessions that are not over, newest first."""

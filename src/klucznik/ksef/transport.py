@@ -119,6 +119,12 @@ class Transport:
             call, token, context, lambda body: body if isinstance(body, Failure) else read(Fields.read(body))
         )
 
+    async def ask_each(self, call: Call, read: Callable[[list[Fields]], Value]) -> Value:
+        """Send ``call``, whose answer is an array of objects and needs no token. Raises as `ask`."""
+        return await self._attempts(
+            call, None, None, lambda body: body if isinstance(body, Failure) else read(Fields.read_each(body))
+        )
+
     async def tell(self, call: Call, *, token: Token | None = None, context: Context | None = None) -> None:
         """Send ``call``; any 2xx is the answer, whatever its body. Raises as `ask`."""
         await self._attempts(call, token, context, lambda _: None)

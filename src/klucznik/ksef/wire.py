@@ -13,6 +13,7 @@ from datetime import timedelta
 from klucznik.domain.certificates import CertificateRecord, CertificateStatus, CertificateType
 from klucznik.domain.enrollment_data import EnrollmentData
 from klucznik.domain.identifiers import Subject, SubjectType
+from klucznik.domain.ksef_token import TokenRecord
 from klucznik.domain.limits import Allowance, Limits
 from klucznik.domain.values import InvalidValue
 from klucznik.ksef.answers import (
@@ -21,6 +22,7 @@ from klucznik.ksef.answers import (
     EnrollmentTicket,
     OperationStatus,
     PendingSignIn,
+    PublicKeyCertificate,
     RetrievedCertificate,
     SessionRecord,
     Token,
@@ -44,7 +46,39 @@ def challenge(body: Fields) -> Challenge:
         expires_at = issued_at + CHALLENGE_LIFETIME
     except OverflowError:
         raise Unreadable("timestamp") from None
-    return Challenge(body.matching("challenge", CHALLENGE), issued_at, expires_at, body.maybe_text("clientIp"))
+    return Challenge(
+        body.matching("challenge", CHALLENGE),
+        issued_at,
+        expires_at,
+        body.maybe_text("clientIp"),
+        # Required since 2.0; what it says is what `timestamp` says.
+        body.integer("timestampMs") if body.has("timestampMs") else round(issued_at.timestamp() * 1000),
+    )
+
+
+def public_key_certificates(items: list[Fields]) -> list[PublicKeyCertificate]:
+    """``PublicKeyCertificate``, the whole array."""
+    return [
+        PublicKeyCertificate(
+            item.maybe_text("publicKeyId") or "",
+            item.texts("usage"),
+            item.moment("validFrom"),
+            item.moment("validTo"),
+            _base64(item, "certificate"),
+        )
+        for item in items
+    ]
+
+
+def token_record(body: Fields) -> TokenRecord:
+    """``TokenStatusResponse``."""
+    return TokenRecord(
+        reference_number=reference_number(body),
+        author=_subject(body.maybe_inner("authorIdentifier")),
+        permissions=body.texts("requestedPermissions"),
+        description=plain(body.maybe_text("description") or ""),
+        created_at=body.moment("dateCreated"),
+    )
 
 
 def pending_sign_in(body: Fields) -> PendingSignIn:

@@ -8,11 +8,12 @@ from klucznik.domain.connections import Connection, Operator
 from klucznik.domain.identifiers import Context
 from klucznik.errors import KsefUnavailable
 from klucznik.services import control
+from klucznik.services.connection_check import Verified
 from klucznik.services.control import Control
 from klucznik.services.grant import ready_operator
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.verify import Verified, connect_by_permission, prove_grant
+from klucznik.services.verify import connect_by_permission, prove_grant
 
 
 @dataclass(frozen=True)

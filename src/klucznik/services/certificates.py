@@ -11,7 +11,8 @@ from klucznik.domain.certificates import CertificateRecord, CertificateStatus, H
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.sign_in import sign_in, signer_for
+from klucznik.services.sign_in import sign_in
+from klucznik.services.ways import way_for
 from klucznik.storage import certificates
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ async def in_ksef(
     installation: Installation, context: Context, credential: Credential | None, *, listener: Listener = unheard
 ) -> SubjectCertificates:
     """What KSeF lists for the subject. Learns of revocations made elsewhere on the way."""
-    signer = await signer_for(installation, context, credential)
+    signer = await way_for(installation, context, credential)
     signed_in = await sign_in(installation, context, signer, listener=listener)
     try:
         records = [record async for record in signed_in.session.certificates()]

@@ -11,7 +11,8 @@ from klucznik.services.progress import Listener, unheard
 from klucznik.services.restored import Compared, compare
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import wait_for_lease
-from klucznik.services.sign_in import sign_in, sign_out, signer_for
+from klucznik.services.sign_in import sign_in, sign_out
+from klucznik.services.ways import signer_for
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential

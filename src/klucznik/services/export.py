@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 from sqlalchemy import Connection
 
-from klucznik.domain.audit import Entry, Event
+from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.certificates import HeldCertificate
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
@@ -17,7 +17,8 @@ from klucznik.keys.export import pem_files, pkcs12_file, write_export
 from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.sign_in import unsealed
-from klucznik.storage import certificates
+from klucznik.services.ways import holder_for
+from klucznik.storage import certificates, program_uses
 
 
 class ExportFormat(StrEnum):
@@ -41,8 +42,13 @@ async def export(
     directory: Path,
     password: bytes,
     format: ExportFormat,
+    program: str | None = None,
 ) -> list[Exported]:
     """Write the certificates of a context, or the one with a serial number; all files or none.
+
+    Args:
+        context: the usable ones of whoever signs in for it, see `ways.holder_for`.
+        program: who gets them; remembered, so that a revocation can say who will notice.
 
     Raises:
         InputError: ``nothing_to_export``; ``file_exists`` and the like from `keys.safe_files`; the password's own.
@@ -66,7 +72,7 @@ async def export(
         names.append((held, list(made)))
     written = write_export(directory, contents)
     try:
-        await installation.database.write(lambda connection: _record(installation, connection, chosen, format))
+        await installation.database.write(lambda connection: _record(installation, connection, chosen, format, program))
     except BaseException:
         for file in written:  # no key leaves unrecorded
             file.unlink(missing_ok=True)
@@ -75,11 +81,25 @@ async def export(
 
 
 def _record(
-    installation: Installation, connection: Connection, those: list[HeldCertificate], format: ExportFormat
+    installation: Installation,
+    connection: Connection,
+    those: list[HeldCertificate],
+    format: ExportFormat,
+    program: str | None,
 ) -> None:
     # In one order everywhere, so that two exports never wait for each other.
     for held in sorted(those, key=lambda one: (one.subject.type, one.subject.value, one.serial_number)):
-        facts = {"serial": held.serial_number, "type": held.type.value, "key": held.key_id, "format": format.value}
+        facts: dict[str, Fact] = {
+            "serial": held.serial_number,
+            "type": held.type.value,
+            "key": held.key_id,
+            "format": format.value,
+        }
+        if program is not None:
+            facts["program"] = program
+            program_uses.record(
+                connection, installation.environment, held.serial_number, program, now=installation.clock.now()
+            )
         audit.record(installation, connection, held.subject, Entry(Event.KEY_EXPORTED, facts))
 
 
@@ -94,7 +114,10 @@ async def _chosen(
         return [one] if one else []
     if context is None:
         return []
-    held = await installation.database.read(
-        lambda connection: certificates.for_context(connection, environment, context)
-    )
+
+    def read(connection: Connection) -> list[HeldCertificate]:
+        holder = holder_for(connection, environment, context)
+        return [] if holder is None else certificates.of_subject(connection, environment, holder)
+
+    held = await installation.database.read(read)
     return [certificate for certificate in held if certificate.usable(now)]

@@ -15,13 +15,14 @@ from klucznik.domain.identifiers import Context
 from klucznik.domain.permissions import GrantedPermission, Permission, lacking
 from klucznik.errors import AnswerLost, InputError, KsefRefused
 from klucznik.services import audit, control
+from klucznik.services.connection_check import Verified
 from klucznik.services.control import BySignIn
 from klucznik.services.installation import Installation
 from klucznik.services.operator import check_can_sign_in, load_operator
 from klucznik.services.patience import completed, in_turn
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.sign_in import SignedIn
-from klucznik.services.verify import Verified, connect_by_permission, prove_grant
+from klucznik.services.verify import connect_by_permission, prove_grant
 
 # How long KSeF may take until its list shows what was granted; no source says, official tests wait as long.
 _SHOWS_WITHIN = timedelta(seconds=20)

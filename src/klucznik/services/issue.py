@@ -25,7 +25,8 @@ from klucznik.services.outcomes import AlreadyHeld, Issued, Outcome, WaitingForL
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import Errand, wait_for_lease
-from klucznik.services.sign_in import SignedIn, Signer, sign_in, sign_out, signer_for
+from klucznik.services.sign_in import SignedIn, Signer, sign_in, sign_out
+from klucznik.services.ways import signer_for
 from klucznik.storage import certificates, issuances, leases
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.limits import Limits
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.sign_in import sign_in, signer_for
+from klucznik.services.sign_in import sign_in
+from klucznik.services.ways import way_for
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
@@ -28,7 +29,7 @@ async def read_limits(
     installation: Installation, context: Context, credential: Credential | None, *, listener: Listener = unheard
 ) -> SubjectLimits:
     """Sign in and ask for the two limits. Files nothing, spends nothing."""
-    signer = await signer_for(installation, context, credential)
+    signer = await way_for(installation, context, credential)
     signed_in = await sign_in(installation, context, signer, listener=listener)
     try:
         return SubjectLimits(signed_in.subject, context, await signed_in.session.limits())

@@ -13,6 +13,7 @@ from klucznik.domain.identifiers import Context, Subject, SubjectType
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.renewal import EARLIEST, RenewalPlan, next_attempt, renewal_plan
 from klucznik.services.installation import Installation
+from klucznik.services.ways import holder_for
 from klucznik.storage import certificates, connections, issuances
 
 # More failures than this in a row make the pause no longer.
@@ -70,15 +71,11 @@ async def running_out(installation: Installation) -> list[Subject]:
 
 
 async def subjects_of(installation: Installation, context: Context) -> list[Subject]:
-    """Those that act for a company: by its connection, or because they issued for it or are it."""
+    """Those whose certificates act for a company: the subject of its connection, or the company itself."""
 
     def find(connection: Connection) -> list[HeldCertificate]:
-        environment = installation.environment
-        connected = connections.of_context(connection, environment, context)
-        by_connection: list[HeldCertificate] = []
-        if connected is not None and connected.subject is not None:
-            by_connection = certificates.of_subject(connection, environment, connected.subject)
-        return [*by_connection, *certificates.for_context(connection, environment, context)]
+        holder = holder_for(connection, installation.environment, context)
+        return [] if holder is None else certificates.of_subject(connection, installation.environment, holder)
 
     found = await installation.database.read(find)
     return list(dict.fromkeys(held.subject for held in found))

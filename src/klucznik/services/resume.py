@@ -11,7 +11,8 @@ from klucznik.services.installation import Installation
 from klucznik.services.outcomes import Outcome
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.see_through import Errand
-from klucznik.services.sign_in import Signer, signer_for
+from klucznik.services.sign_in import Signer
+from klucznik.services.ways import signer_for
 from klucznik.storage import leases
 
 if TYPE_CHECKING:

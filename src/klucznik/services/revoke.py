@@ -14,7 +14,8 @@ from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.sign_in import sign_in, signer_for
+from klucznik.services.sign_in import sign_in
+from klucznik.services.ways import signer_for
 from klucznik.storage import certificates
 
 if TYPE_CHECKING:

@@ -1,26 +1,31 @@
-"""Signing in with a certificate and key: the user's own, or an Authentication certificate from the vault."""
+"""Signing in: with a certificate and key (the user's own, or one from the vault), or with a KSeF token.
+
+Which of them acts for a company is what its connection says (`ways`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography import x509
 
 from klucznik.clock import Clock
-from klucznik.domain.certificates import CertificateType, HeldCertificate
+from klucznik.domain.certificates import HeldCertificate
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject, SubjectType
-from klucznik.errors import CredentialError, InputError, KsefError, SignatureNeeded, StorageError
+from klucznik.domain.ksef_token import KsefToken
+from klucznik.errors import CredentialError, KsefError, SignatureNeeded, StorageError
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.ksef_certificate import inspect_ksef_certificate
 from klucznik.ksef.auth_request import SubjectIdentifierType
+from klucznik.ksef.client import KsefClient
 from klucznik.ksef.session import Session
 from klucznik.ksef.xades import sign_document
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, Progress, Stage, unheard
-from klucznik.storage import certificates, private_keys
+from klucznik.storage import private_keys
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
@@ -40,6 +45,35 @@ class Signer:
             return SubjectIdentifierType.CERTIFICATE_FINGERPRINT
         return SubjectIdentifierType.CERTIFICATE_SUBJECT
 
+    async def sign_in(self, ksef: KsefClient, context: Context) -> Session:
+        return await ksef.sign_in(context, self.sign, identifier_type=self.identifier_type)
+
+    async def prove(self, ksef: KsefClient, context: Context) -> str:
+        """Only as far as KSeF's yes: no session is opened."""
+        return await ksef.prove(context, self.sign, identifier_type=self.identifier_type)
+
+
+@dataclass(frozen=True)
+class TokenSigner:
+    """A KSeF token: signs in to one company, and can neither request nor revoke certificates.
+
+    Attributes:
+        subject: the token's author, whom KSeF takes its session for.
+    """
+
+    subject: Subject
+    token: KsefToken = field(repr=False)
+
+    async def sign_in(self, ksef: KsefClient, context: Context) -> Session:
+        return await ksef.sign_in_with_token(context, self.token)
+
+    async def prove(self, ksef: KsefClient, context: Context) -> str:
+        """Only as far as KSeF's yes: no session is opened."""
+        return await ksef.prove_token(context, self.token)
+
+
+Way: TypeAlias = Signer | TokenSigner
+
 
 @dataclass(frozen=True)
 class SignedIn:
@@ -58,24 +92,11 @@ def signer_with_key(certificate: x509.Certificate, private_key: PrivateKey, subj
     return Signer(subject, lambda xml: sign_document(xml, certificate, private_key, now=clock.now()))
 
 
-async def signer_for(installation: Installation, context: Context, credential: Credential | None) -> Signer:
-    """The signer to use for `context`: the user's credential, or the newest certificate in the vault that fits.
-
-    Raises:
-        InputError: ``no_credential``: none was given and the vault holds none for this context.
-    """
-    if credential is not None:
-        check_environment(credential, installation.environment)
-        subject = credential.holder.signs_in_as
-        return signer_with_key(credential.certificate, credential.private_key, subject, installation.clock)
-    held = await installation.database.read(
-        lambda connection: certificates.for_context(connection, installation.environment, context)
-    )
-    now = installation.clock.now()
-    for certificate in held:
-        if certificate.type is CertificateType.AUTHENTICATION and certificate.usable(now):
-            return await signer_from_vault(installation, certificate)
-    raise InputError("no_credential", nip=context.value, environment=installation.environment.value)
+def signer_of(installation: Installation, credential: Credential) -> Signer:
+    """The signer of a credential that a user has given; raises as `check_environment`."""
+    check_environment(credential, installation.environment)
+    subject = credential.holder.signs_in_as
+    return signer_with_key(credential.certificate, credential.private_key, subject, installation.clock)
 
 
 def check_environment(credential: Credential, environment: Environment) -> None:
@@ -128,7 +149,7 @@ async def unsealed(installation: Installation, key_id: str) -> PrivateKey:
 
 
 async def sign_in(
-    installation: Installation, context: Context, signer: Signer, *, listener: Listener = unheard
+    installation: Installation, context: Context, signer: Way, *, listener: Listener = unheard
 ) -> SignedIn:
     """Sign in to KSeF for `context`.
 
@@ -137,7 +158,7 @@ async def sign_in(
         KsefUnavailable: no usable answer.
     """
     listener(Progress(Stage.SIGNING_IN))
-    session = await installation.ksef.sign_in(context, signer.sign, identifier_type=signer.identifier_type)
+    session = await signer.sign_in(installation.ksef, context)
     listener(Progress(Stage.SIGNED_IN))
     return SignedIn(session, signer.subject)
 

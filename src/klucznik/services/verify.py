@@ -14,17 +14,19 @@ from datetime import timedelta
 from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.audit import Entry, Event, Fact
-from klucznik.domain.connections import Connection, Health, Method, Operator, health_told_by, looked_at
+from klucznik.domain.connections import Connection, Health, Method, Operator, health_told_by
 from klucznik.domain.identifiers import Context
-from klucznik.domain.permissions import INVOICING, OwnPermission, Permission
-from klucznik.errors import InputError, KlucznikError, KsefUnavailable, SignInRefused
+from klucznik.domain.permissions import OwnPermission
+from klucznik.errors import KlucznikError, KsefUnavailable, SignInRefused
 from klucznik.services import audit
+from klucznik.services.connection_check import Verified, prove_own, remember
+from klucznik.services.connections import find_connection
 from klucznik.services.installation import Installation
-from klucznik.services.operator import check_can_sign_in, load_operator, sign_in_as_operator
+from klucznik.services.operator import load_operator, sign_in_as_operator
 from klucznik.services.patience import in_turn
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.sign_in import sign_out
-from klucznik.storage import connections, operators
+from klucznik.storage import connections, ksef_tokens, operators
 from klucznik.storage.races import alone
 
 _NOT_LET_IN = 415
@@ -39,48 +41,20 @@ _UNAVAILABLE_TOO_OFTEN = 3  # in a row: then KSeF is down, and the next round fi
 _log = logging.getLogger("klucznik.connections")
 
 
-@dataclass(frozen=True)
-class Verified:
-    """What a look at a connection has found.
-
-    Attributes:
-        connection: as it is now.
-        before: its health before the look.
-        permissions: what KSeF lists for the operator in the company; None: it was not let in.
-        refused: KSeF's refusal of the sign-in.
-    """
-
-    connection: Connection
-    before: Health
-    permissions: tuple[str, ...] | None = None
-    refused: SignInRefused | None = None
-
-    @property
-    def missing(self) -> tuple[Permission, ...]:
-        """Which of `INVOICING` the company has not granted, although it lets the operator in.
-
-        None where KSeF lists nothing at all: an empty list does not mean that nothing is granted (§5.4).
-        """
-        there = self.permissions
-        return tuple(one for one in INVOICING if one not in there) if there else ()
-
-
 async def verify(installation: Installation, context: Context, *, listener: Listener = unheard) -> Verified:
     """Prove one connection by a real sign-in, and remember what was found.
 
     Raises:
-        InputError: ``not_connected``; ``connection_by_other_method``; ``operator_not_set``,
-            ``operator_without_credential``.
+        InputError: ``not_connected``; of a permission ``operator_not_set``, ``operator_without_credential``.
         KsefUnavailable: nothing was found out, nothing is changed.
     """
-    connection = await installation.database.read(
-        lambda transaction: connections.of_context(transaction, installation.environment, context)
-    )
-    if connection is None:
-        raise InputError("not_connected", nip=context.value)
-    if connection.method is not Method.PERMISSION:
-        raise InputError("connection_by_other_method", nip=context.value, method=connection.method.value)
-    return await prove_grant(installation, connection, await load_operator(installation), listener=listener)
+    return await _prove(installation, await find_connection(installation, context), listener)
+
+
+async def _prove(installation: Installation, connection: Connection, listener: Listener) -> Verified:
+    if connection.method is Method.PERMISSION:
+        return await prove_grant(installation, connection, await load_operator(installation), listener=listener)
+    return await prove_own(installation, connection, listener=listener)
 
 
 @dataclass(frozen=True)
@@ -97,32 +71,28 @@ class Looked:
 
 
 async def verify_all(installation: Installation, *, listener: Listener = unheard) -> AsyncIterator[Looked]:
-    """Prove every connection by permission, one after the other; trouble with one does not keep from the next.
-
-    Raises:
-        InputError: as `verify`, of the operator.
-    """
-    operator = await load_operator(installation)
-    await check_can_sign_in(installation, operator)
+    """Prove every connection, one after the other; trouble with one does not keep from the next."""
     last: Connection | None = None
     while page := await _page(installation, last):
         for connection in page:
-            yield await _look_at(installation, connection, operator, listener)
+            yield await _look_at(installation, connection, listener)
         last = page[-1]
 
 
 async def verify_due(installation: Installation) -> int:
-    """One round: prove every connection by permission that nobody has looked at for a day, one that awaits its grant
-    for a quarter of an hour. How many were proved. Harmless at any time, also by several workers."""
+    """One round: prove every connection that nobody has looked at for a day, one that awaits its grant for a quarter of
+    an hour. How many were proved. Harmless at any time, also by several workers."""
     environment, last, done, unavailable = installation.environment, None, 0, 0
     operator = await installation.database.read(lambda transaction: operators.load(transaction, environment))
-    while operator is not None and unavailable < _UNAVAILABLE_TOO_OFTEN:
+    # Nobody can look at a grant where nobody has said who the operator is.
+    methods = [one for one in Method if operator is not None or one is not Method.PERMISSION]
+    while unavailable < _UNAVAILABLE_TOO_OFTEN:
         now = installation.clock.now()
         last = await installation.database.read(
             lambda transaction: connections.next_to_be_checked(
                 transaction,
                 environment,
-                Method.PERMISSION,
+                methods,
                 looked_at_before=now - _LOOKED_AT_EVERY,  # noqa: B023
                 awaited_before=now - _AWAITED_EVERY,  # noqa: B023
                 after=last,  # noqa: B023
@@ -130,7 +100,7 @@ async def verify_due(installation: Installation) -> int:
         )
         if last is None:
             break
-        looked = await _look_at(installation, last, operator, unheard)
+        looked = await _look_at(installation, last, unheard)
         done += looked.verified is not None
         unavailable = unavailable + 1 if isinstance(looked.error, KsefUnavailable) else 0
         _tell(looked)
@@ -145,11 +115,9 @@ def _tell(looked: Looked) -> None:
         _log.warning("connection of NIP %s: %s, was %s", nip, verified.connection.health.value, verified.before.value)
 
 
-async def _look_at(
-    installation: Installation, connection: Connection, operator: Operator, listener: Listener
-) -> Looked:
+async def _look_at(installation: Installation, connection: Connection, listener: Listener) -> Looked:
     try:
-        verified = await prove_grant(installation, connection, operator, listener=listener)
+        verified = await _prove(installation, connection, listener)
     except KlucznikError as error:
         return Looked(connection, error=error)
     return Looked(verified.connection, verified)
@@ -157,9 +125,7 @@ async def _look_at(
 
 async def _page(installation: Installation, last: Connection | None) -> list[Connection]:
     return await installation.database.read(
-        lambda transaction: connections.page(
-            transaction, installation.environment, size=_PAGE, after=last, method=Method.PERMISSION
-        )
+        lambda transaction: connections.page(transaction, installation.environment, size=_PAGE, after=last)
     )
 
 
@@ -195,6 +161,7 @@ async def connect_by_permission(
         else:
             other = replace(there, method=Method.PERMISSION, subject=None, health=fresh.health, health_since=now)
             kept = connections.save(transaction, replace(other, health_code=None, checked_at=None), now=now)
+            ksef_tokens.forget(transaction, there.id)
             facts["before"] = there.method.value
         audit.record(installation, transaction, operator.subject, Entry(Event.CONNECTION_BY_PERMISSION, facts))
         return kept
@@ -236,10 +203,10 @@ async def prove_grant(
             if health is None:
                 raise
             said: dict[str, Fact] = {"code": error.code, "text": error.text, "details": list(error.details)}
-            saved = await remember(installation, connection, operator, health, error.code, said)
+            saved = await remember(installation, connection, operator.subject, health, error.code, said)
             return Verified(saved, connection.health, refused=error)
         listed: dict[str, Fact] = {"permissions": [f"{one.permission} {one.id}" for one in own]}
-        saved = await remember(installation, connection, operator, Health.HEALTHY, None, listed)
+        saved = await remember(installation, connection, operator.subject, Health.HEALTHY, None, listed)
         return Verified(saved, connection.health, tuple(sorted({one.permission for one in own})))
 
 
@@ -255,29 +222,3 @@ async def _look(
         return await in_turn(installation, ask, listener)
     finally:
         await sign_out(signed_in)
-
-
-async def remember(
-    installation: Installation,
-    connection: Connection,
-    operator: Operator,
-    health: Health,
-    code: int | None,
-    evidence: Mapping[str, Fact],
-) -> Connection:
-    """Remember what was found; what others have changed meanwhile stays changed."""
-    now = installation.clock.now()
-
-    def commit(transaction: Transaction) -> Connection:
-        alone(transaction, f"connection {installation.environment} {connection.context}")
-        there = connections.of_context(transaction, installation.environment, connection.context)
-        if there is None or there.id != connection.id or there.method is not connection.method:
-            return looked_at(connection, health, code, now)  # disconnected, or connected otherwise, in the meantime
-        saved = connections.save(transaction, looked_at(there, health, code, now), now=now)
-        if saved.health is not there.health:
-            facts = {"context": connection.context.value, "from": there.health.value, "to": saved.health.value}
-            entry = Entry(Event.CONNECTION_HEALTH_CHANGED, {**facts, **evidence})
-            audit.record(installation, transaction, operator.subject, entry)
-        return saved
-
-    return await installation.database.write(commit)

@@ -10,13 +10,13 @@ from klucznik.domain.connections import Connection, Health, Method, Operator
 from klucznik.domain.identifiers import Context
 from klucznik.domain.permissions import GrantedPermission
 from klucznik.errors import AnswerLost, InputError, KsefRefused
+from klucznik.services.connection_check import remember
 from klucznik.services.grant import listed, may_not_grant, record
 from klucznik.services.installation import Installation
 from klucznik.services.operator import load_operator
 from klucznik.services.patience import completed, in_turn
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.sign_in import SignedIn
-from klucznik.services.verify import remember
 from klucznik.storage import connections
 
 # Each look at the list must find fewer; whoever grants anew all the while is not waited for.
@@ -123,4 +123,4 @@ async def _connection(installation: Installation, context: Context, operator: Op
     )
     if there is None or there.method is not Method.PERMISSION:
         return None
-    return await remember(installation, there, operator, Health.PERMISSION_LOST, None, {"withdrawn": True})
+    return await remember(installation, there, operator.subject, Health.PERMISSION_LOST, None, {"withdrawn": True})

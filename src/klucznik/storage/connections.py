@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -93,7 +94,7 @@ def page(
 def next_to_be_checked(
     transaction: Transaction,
     environment: Environment,
-    method: Method,
+    methods: Sequence[Method],
     *,
     looked_at_before: datetime,
     awaited_before: datetime,
@@ -105,10 +106,11 @@ def next_to_be_checked(
         after: the one before it in this round.
     """
     awaited = connections.c.health == Health.AWAITING_GRANT.value
-    query = _further(environment, after, method).where(
+    query = _further(environment, after, None).where(
+        connections.c.method.in_([one.value for one in methods]),
         connections.c.checked_at.is_(None)
         | (connections.c.checked_at < looked_at_before)
-        | (awaited & (connections.c.checked_at < awaited_before))
+        | (awaited & (connections.c.checked_at < awaited_before)),
     )
     row = transaction.execute(query.limit(1)).one_or_none()
     return None if row is None else _connection(row)

@@ -10,9 +10,10 @@ from klucznik.messages.catalogue import Words
 from klucznik.messages.errors import error_text
 from klucznik.messages.permissions import client_letter, steps_by_hand
 from klucznik.services.by_hand import Expected
+from klucznik.services.connection_check import Verified
 from klucznik.services.grant import Granted
 from klucznik.services.operator import OperatorStatus
-from klucznik.services.verify import Looked, Verified
+from klucznik.services.verify import Looked
 from klucznik.services.withdraw import Withdrawn
 from klucznik.views.parts import Json, context, moment, subject
 

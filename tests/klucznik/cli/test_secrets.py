@@ -29,7 +29,8 @@ from klucznik.domain.identifiers import Context
 from klucznik.errors import KlucznikError
 from klucznik.keys.credential import load_credential
 from klucznik.services.installation import Installation
-from klucznik.services.sign_in import sign_in, signer_for
+from klucznik.services.sign_in import sign_in
+from klucznik.services.ways import signer_for
 
 KEY_PASSWORD = "kanarek-klucza-4f1d77"
 EXPORT_PASSWORD = "kanarek-pliku-9b2c3e"

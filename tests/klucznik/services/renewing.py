@@ -1,9 +1,11 @@
 """Pairs that are due, connections and hooks: what tests of renewal start from."""
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import Connection as Transaction
 from tests.klucznik.world import assert_whole_pair, company, context_of, some_nip
 
 from klucznik.domain.connections import Connection, Health, Method
@@ -40,8 +42,9 @@ async def due_pair(klucznik: Installation, ksef: Sandbox) -> Issued:
 async def connect(
     klucznik: Installation, nip: str, subject: Subject, *, hook: Path | None = None, revokes: bool = False
 ) -> None:
-    now = klucznik.clock.now()
-    one = Connection(
+    """A connection with its own hook; the one that an issuance has made, where there is one."""
+    now, path = klucznik.clock.now(), None if hook is None else str(hook)
+    fresh = Connection(
         id=secrets.token_hex(16),
         environment=klucznik.environment,
         context=context_of(nip),
@@ -50,10 +53,19 @@ async def connect(
         health=Health.HEALTHY,
         health_since=now,
         created_at=now,
-        deploy_hook=None if hook is None else str(hook),
+        deploy_hook=path,
         revokes_superseded=revokes,
     )
-    await klucznik.database.write(lambda transaction: connections.add(transaction, one, now=now))
+
+    def commit(transaction: Transaction) -> None:
+        there = connections.of_context(transaction, klucznik.environment, fresh.context)
+        if there is None:
+            connections.add(transaction, fresh, now=now)
+        else:
+            own = replace(there, subject=subject, deploy_hook=path, revokes_superseded=revokes)
+            connections.save(transaction, own, now=now)
+
+    await klucznik.database.write(commit)
 
 
 def put_hook(home: Path, name: str, body: str, *, mode: int = 0o700) -> Path:

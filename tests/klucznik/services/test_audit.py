@@ -61,6 +61,7 @@ async def test_a_pair_is_told_step_by_step_with_its_evidence(ksef: Sandbox, tmp_
         *("request_intended", "request_filed") * 2,
         *("certificate_issued",) * 2,
         *("certificate_retrieved",) * 2,
+        "connection_made",
         "certificates_proved",
         "issuance_ended",
     ]

@@ -168,3 +168,58 @@ def test_tables_of_another_program_are_not_mixed_with_ours(tmp_path: Path) -> No
         made(home)
     assert caught.value.reason == "database_occupied"
     assert set(schema_of(home)) == {"certificates"}
+
+
+def test_who_signed_in_for_a_company_until_now_is_said_by_a_connection(tmp_path: Path) -> None:
+    """As it was chosen before: the newest certificate of those who had issued there, or of the company itself."""
+    home = migrated(tmp_path / "old", to="0004")
+    person, other, third, seal = (
+        ("Pesel", "80010112340"),
+        ("Pesel", "80010112357"),
+        ("Pesel", "80010112364"),
+        "5265877635",
+    )
+    own, of_person = ("Nip", seal), "7762811692"
+    with connected(home) as connection:
+        tables = _tables(connection).tables
+
+        def put(table: str, **values: object) -> None:
+            row = {column.name: _some(column) for column in tables[table].columns}
+            connection.execute(tables[table].insert().values({**row, **values}))
+
+        def hold(number: int, subject: tuple[str, str], year: int, **values: object) -> None:
+            put("private_keys", id=f"key{number}", environment="test")
+            known = {"type": "Authentication", "origin": "issued", "revoked_at": None, **values}
+            whose = {"environment": "test", "subject_type": subject[0], "subject_value": subject[1]}
+            starts = datetime(year, 5, 1, tzinfo=UTC)
+            put(
+                "certificates",
+                serial_number=f"{number:016X}",
+                key_id=f"key{number}",
+                valid_from=starts,
+                **whose,
+                **known,
+            )
+
+        def ordered(number: int, subject: tuple[str, str], nip: str) -> None:
+            whose = {"environment": "test", "subject_type": subject[0], "subject_value": subject[1]}
+            put("issuances", id=f"issuance{number}", context_type="Nip", context_value=nip, **whose)
+
+        put("data_keys")
+        hold(1, person, 2025)
+        hold(2, other, 2026)
+        hold(3, third, 2026, revoked_at=datetime(2026, 6, 1, tzinfo=UTC))
+        hold(4, own, 2025, origin="imported")
+        hold(5, person, 2026, type="Offline")
+        ordered(1, person, of_person)
+        ordered(2, other, of_person)
+        ordered(3, third, "1111111111")  # its only certificate is revoked
+        ordered(4, person, "2222222222")
+    made(home)
+    with connected(home) as connection:
+        found = connection.execute(_tables(connection).tables["connections"].select()).mappings().all()
+    assert {(one["context_value"], one["method"], one["subject_value"], one["health"]) for one in found} == {
+        (of_person, "certificates", other[1], "unchecked"),
+        ("2222222222", "certificates", person[1], "unchecked"),
+        (seal, "imported", seal, "unchecked"),
+    }

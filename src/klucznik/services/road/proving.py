@@ -13,6 +13,7 @@ from klucznik.domain.issuance import Enrollment, EnrollmentState, Issuance
 from klucznik.domain.waits import WaitKind
 from klucznik.errors import KsefUnavailable, Paced, RateLimited, SignInRefused, VerificationFailed
 from klucznik.services import proof
+from klucznik.services.connections import record_issued
 from klucznik.services.progress import Progress, Stage
 from klucznik.services.road.commits import Road
 from klucznik.services.road.waiting import park, park_until_ksef_answers
@@ -47,6 +48,8 @@ async def verify(road: Road, issuance: Issuance, those: Sequence[Enrollment]) ->
             issuances.save_enrollment(connection, enrollment, EnrollmentState.VERIFIED, now=road.now)
             serial_number = enrollment.certificate_serial_number or ""
             certificates.mark_verified(connection, issuance.environment, serial_number, now=road.now)
+        if any(enrollment.type is CertificateType.AUTHENTICATION for enrollment in those):
+            record_issued(road.installation, connection, context, issuance.subject)
         return issuances.save(connection, replace(issuance, limits_after=limits), now=road.now)
 
     proved: dict[str, Fact] = {

@@ -1,5 +1,8 @@
 """Connections, the operator, KSeF tokens, documents to sign, programs that hold certificates, and deploy hooks."""
 
+import secrets
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -125,5 +128,78 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["key_id"], ["private_keys.id"], name=op.f("fk_operators_key_id")),
         sa.PrimaryKeyConstraint("environment", name=op.f("pk_operators")),
     )
+    _connect_what_was_issued_and_imported()
     op.add_column("issuances", sa.Column("replaces", sa.JSON(), nullable=True))
     op.add_column("issuances", sa.Column("ignores_reserve", sa.Boolean(), server_default=sa.text("0"), nullable=False))
+
+
+def _connect_what_was_issued_and_imported() -> None:
+    """Until now whoever had issued for a company signed in for it, and a company's own certificates did for itself.
+
+    From here on a connection says so: the subject of the newest Authentication certificate, as it was chosen before.
+    """
+    bind = op.get_bind()
+    certificates, issuances, connections = _tables()
+    newest_first = (certificates.c.valid_from.desc(), certificates.c.created_at.desc())
+    held = bind.execute(
+        sa.select(certificates)
+        .where(certificates.c.type == "Authentication", certificates.c.revoked_at.is_(None))
+        .order_by(*newest_first)
+    ).all()
+    newest: dict[tuple[str, str, str], sa.Row[Any]] = {}
+    for row in held:
+        newest.setdefault((row.environment, row.subject_type, row.subject_value), row)
+    pairs = [
+        (row.environment, row.context_type, row.context_value, row.subject_type, row.subject_value)
+        for row in bind.execute(sa.select(issuances).distinct())
+    ]
+    pairs += [(environment, "Nip", value, kind, value) for environment, kind, value in newest if kind == "Nip"]
+    chosen: dict[tuple[str, str, str], sa.Row[Any]] = {}
+    for environment, context_type, context_value, subject_type, subject_value in pairs:
+        found, place = (
+            newest.get((environment, subject_type, subject_value)),
+            (environment, context_type, context_value),
+        )
+        if found is not None and (place not in chosen or found.valid_from > chosen[place].valid_from):
+            chosen[place] = found
+    rows = [
+        {
+            "id": secrets.token_hex(16),
+            "environment": environment,
+            "context_type": context_type,
+            "context_value": context_value,
+            "method": "imported" if row.origin == "imported" else "certificates",
+            "subject_type": row.subject_type,
+            "subject_value": row.subject_value,
+            "health": "unchecked",
+            "health_since": row.created_at,
+            "revokes_superseded": False,
+            "created_at": row.created_at,
+            "updated_at": row.created_at,
+            "version": 1,
+        }
+        for (environment, context_type, context_value), row in chosen.items()
+    ]
+    if rows:
+        bind.execute(connections.insert(), rows)
+
+
+def _tables() -> tuple[sa.TableClause, sa.TableClause, sa.TableClause]:
+    """The columns that matter here, as they are at this revision."""
+    subject = ("environment", "subject_type", "subject_value")
+    context = ("context_type", "context_value")
+    dates = ("valid_from", "created_at", "revoked_at")
+    return (
+        sa.table(
+            "certificates",
+            *map(sa.column, (*subject, "type", "origin")),
+            *(sa.column(name, UtcDateTime) for name in dates),
+        ),
+        sa.table("issuances", *map(sa.column, (*subject, *context))),
+        sa.table(
+            "connections",
+            *map(sa.column, ("id", *subject, *context, "method", "health", "version")),
+            sa.column("revokes_superseded", sa.Boolean),
+            *(sa.column(name, UtcDateTime) for name in ("health_since", "created_at", "updated_at")),
+        ),
+    )
