@@ -35,6 +35,9 @@ async def check_once(installation: Installation) -> None:
         await verify_due(installation)
     except KlucznikError as error:
         _log.warning("connections could not be checked: %s", error)
+    except Exception as error:
+        # Not with its text: that of a foreign error may hold anything. The issuances go on, and so does the next round.
+        _log.error("the check of connections met an unforeseen %s", type(error).__name__)
 
 
 async def _rounds(installation: Installation) -> None:
