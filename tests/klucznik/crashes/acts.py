@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from tests.klucznik.mishaps import Mishap, Network
 
 from klucznik.storage.database import Database
@@ -22,6 +22,10 @@ Announce = Callable[[str], None]
 _Row: TypeAlias = dict[str, Any]
 _Rows: TypeAlias = dict[str, dict[tuple[Any, ...], _Row]]
 
+_TABLES = [
+    (table.name, [column.name for column in table.columns], [column.name for column in table.primary_key])
+    for table in metadata.sorted_tables
+]
 _SENT = "http11.send_request_body.complete"
 _ANSWERED = "http11.receive_response_headers.complete"
 
@@ -32,22 +36,25 @@ class AnnouncingDatabase(Database):
     def __init__(self, opened: Database, announce: Announce) -> None:
         self._opened = opened
         self._announce = announce
+        self._last: _Rows | None = None  # as our last commit left them: nobody else works on them meanwhile
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._opened.read(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        name = ""
+        name, after = "", self._last
 
         def told(connection: Connection) -> T:
-            nonlocal name
-            before = _rows(connection)
+            nonlocal name, after
+            before = self._last or _rows(connection)
             result = work(connection)
-            name = f"commit: {_change(before, _rows(connection))}"
+            after = _rows(connection)
+            name = f"commit: {_change(before, after)}"
             self._announce(f"before {name}")
             return result
 
         result = await self._opened.write(told)
+        self._last = after
         self._announce(f"after {name}")
         return result
 
@@ -93,12 +100,14 @@ def _request_name(request: httpx.Request) -> str:
 
 
 def _rows(connection: Connection) -> _Rows:
-    """Every row of every table by its key."""
+    """Every row of every table by its key, as the driver gives it: they are only compared, at every commit."""
     found: _Rows = {}
-    for table in metadata.sorted_tables:
-        keys = [column.name for column in table.primary_key]
-        rows = connection.execute(select(table)).mappings()
-        found[table.name] = {tuple(row[key] for key in keys): dict(row) for row in rows}
+    cursor = connection.connection.cursor()
+    for table, columns, keys in _TABLES:
+        cursor.execute(f"SELECT {', '.join(columns)} FROM {table}")  # noqa: S608 - our own names
+        rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+        found[table] = {tuple(row[key] for key in keys): row for row in rows}
+    cursor.close()
     return found
 
 

@@ -96,8 +96,8 @@ def main() -> int:
     work = [
         (database, Case(act, scenes, seed))
         for seed in range(chosen.seeds)
-        for act, scenes in acts.items()
         for database in databases
+        for act, scenes in acts.items()  # last, so that each job has as many on each database
     ]
     print(f"{len(acts)} acts x {len(databases)} databases x {chosen.seeds} seeds = {len(work)} runs", flush=True)
     cells, done = defaultdict[tuple[str, str], Cell](Cell), 0
