@@ -31,6 +31,7 @@ class Call:
         path: the path with its values, percent-encoded, relative to the API base.
         content: body, already encoded.
         send_by: the last moment at which it may leave (UTC); None: any.
+        in_turn: its turn has been waited for already (`Transport.turn`).
     """
 
     method: str
@@ -42,6 +43,7 @@ class Call:
     parameters: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     send_by: datetime | None = None
+    in_turn: bool = False
 
 
 def call(
@@ -54,11 +56,12 @@ def call(
     parameters: tuple[tuple[str, str], ...] = (),
     headers: tuple[tuple[str, str], ...] = (),
     send_by: datetime | None = None,
+    in_turn: bool = False,
     **values: str,
 ) -> Call:
     """A call to ``route`` with its ``{placeholders}`` filled from ``values``."""
     path = route.format(**{name: quote(value, safe="") for name, value in values.items()})
-    return Call(method, route, care, path, content, content_type, parameters, headers, send_by)
+    return Call(method, route, care, path, content, content_type, parameters, headers, send_by, in_turn)
 
 
 def json_content(body: object) -> bytes:

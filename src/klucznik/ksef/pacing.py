@@ -45,25 +45,29 @@ class MemoryPacer:
         return self._paces.blocked_until(counter, now)
 
 
-async def wait_for_turn(pacer: Pacer, counter: Counter, clock: Clock, patience: timedelta) -> None:
+async def wait_for_turn(pacer: Pacer, counter: Counter, clock: Clock, patience: timedelta) -> bool:
     """Returns when the call may be made, and has counted it.
+
+    Returns:
+        whether it had to wait.
 
     Raises:
         Paced: it would have to wait longer than `patience`. Nothing is counted.
     """
     now = micros(clock.now())
-    deadline = now + patience // timedelta(microseconds=1)
+    deadline, waited = now + patience // timedelta(microseconds=1), False
     while True:
         answer = await pacer.book(counter, now, max(0, deadline - now))
         if isinstance(answer, Later):
             raise Paced(until=moment_of(answer.at), route=counter.route)
         if answer.at <= now:
-            return
+            return waited
+        waited = True
         await clock.sleep((answer.at - now) / SECOND)
         # Meanwhile another worker may have been told to stop.
         now = micros(clock.now())
         if await pacer.blocked_until(counter, now) <= now:
-            return
+            return True
 
 
 async def told_to_stop(pacer: Pacer, counter: Counter, clock: Clock, until: datetime) -> datetime:

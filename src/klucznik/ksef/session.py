@@ -76,6 +76,10 @@ class Session:
         """
         return await self._calls.ask(call("GET", "/certificates/enrollments/data"), wire.enrollment_data)
 
+    async def turn_to_enroll(self) -> bool:
+        """Wait for the turn of one `enroll`, which then leaves at once (`in_turn`). Whether it had to wait."""
+        return await self._calls.turn(call("POST", "/certificates/enrollments", Care.SPENDS))
+
     async def enroll(
         self,
         *,
@@ -84,6 +88,7 @@ class Session:
         csr: bytes,
         valid_from: datetime | None = None,
         send_by: datetime | None = None,
+        in_turn: bool = False,
     ) -> EnrollmentTicket:
         """File one certificate request. It is sent once, whatever happens.
 
@@ -92,6 +97,7 @@ class Session:
             csr: PKCS#10, DER.
             valid_from: start of validity, with a time zone; None for the moment of issue.
             send_by: the last moment at which it may leave this machine (UTC); None: any.
+            in_turn: its turn has been waited for by `turn_to_enroll`.
 
         Raises:
             InvalidValue: the name; nothing was sent.
@@ -107,10 +113,11 @@ class Session:
         }
         if valid_from is not None:
             body["validFrom"] = _moment(valid_from)
-        return await self._calls.ask(
-            call("POST", "/certificates/enrollments", Care.SPENDS, content=json_content(body), send_by=send_by),
-            wire.enrollment_ticket,
+        content = json_content(body)
+        request = call(
+            "POST", "/certificates/enrollments", Care.SPENDS, content=content, send_by=send_by, in_turn=in_turn
         )
+        return await self._calls.ask(request, wire.enrollment_ticket)
 
     async def enrollment_status(self, reference_number: str) -> EnrollmentStatus:
         """How far a request is. KSeF counts the polls of *all* requests together: 30 a minute, 120 an hour (§1.4).

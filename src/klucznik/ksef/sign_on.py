@@ -54,6 +54,11 @@ class SignOn:
         """Send ``request`` whose answer has nothing to read."""
         await self._carried(request, lambda token: self._transport.tell(request, token=token, context=self._context))
 
+    async def turn(self, request: Call) -> bool:
+        """Wait for the turn of ``request`` ahead of it, with an access token at hand. Whether it had to wait."""
+        await self._token()
+        return await self._transport.turn(request, context=self._context)
+
     async def end(self, request: Call) -> None:
         """Send ``request``, which ends the session, and forget the tokens."""
         token = self._refresh

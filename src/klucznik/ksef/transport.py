@@ -129,13 +129,25 @@ class Transport:
         """Send ``call``; any 2xx is the answer, whatever its body. Raises as `ask`."""
         await self._attempts(call, token, context, lambda _: None)
 
+    async def turn(self, call: Call, *, context: Context | None) -> bool:
+        """Wait for the turn of ``call`` ahead of it (`Call.in_turn`), and count it. Whether it had to wait.
+
+        Raises:
+            Paced: its turn is too far off; nothing is counted.
+        """
+        return await wait_for_turn(self._pacer, self._counter(call, context), self.clock, self._patience)
+
+    def _counter(self, call: Call, context: Context | None) -> Counter:
+        return Counter.of(self._environment, call.method, call.route, context)
+
     async def _attempts(self, call: Call, token: Token | None, context: Context | None, read: Reader[Value]) -> Value:
-        counter = Counter.of(self._environment, call.method, call.route, context)
+        counter = self._counter(call, context)
         attempts = ATTEMPTS if call.care is Care.REPEATABLE else 1
         pauses_obeyed = 0
         pause = FIRST_PAUSE_S
         while True:
-            await wait_for_turn(self._pacer, counter, self.clock, self._patience)
+            if not call.in_turn:
+                await wait_for_turn(self._pacer, counter, self.clock, self._patience)
             # Failures are returned, not raised: an exception of httpx in the chain would carry our headers.
             outcome = await self._attempt(call, token, counter, read)
             if isinstance(outcome, RateLimited):

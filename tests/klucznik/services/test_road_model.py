@@ -94,20 +94,20 @@ class ModelClock:
     """KSeF's own clock; whoever waits moves it on."""
 
     world: World
+    wire: "Wire"
 
     def now(self) -> datetime:
         return self.world.clock.now()
 
     async def sleep(self, seconds: float) -> None:
         self.world.clock.advance(timedelta(seconds=seconds))
+        self.wire.waited_until = self.now()
         await asyncio.sleep(0)
 
 
 @dataclass
 class RoadClock(ModelClock):
     """The same for the road. After a wait of the road, unlike after a pause between two calls, limits are read anew."""
-
-    wire: "Wire"
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(seconds)
@@ -123,6 +123,7 @@ class Wire(httpx.AsyncBaseTransport):
     power: Power | None = None
     limits_read: tuple[datetime, dict[str, Any]] | None = None
     filed_since: int = 0
+    waited_until: datetime | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.power is not None:
@@ -187,7 +188,7 @@ class Model:
     async def worker(self, number: int) -> Worker:
         wire = Wire(self, number)
         opened = await Installation.open(
-            self.home, ksef_url="http://127.0.0.1:9/v2", clock=ModelClock(self.world), transport=wire
+            self.home, ksef_url="http://127.0.0.1:9/v2", clock=ModelClock(self.world, wire), transport=wire
         )
         return Worker(wire, replace(opened, clock=RoadClock(self.world, wire)))
 
@@ -261,6 +262,7 @@ class Model:
         lease, row, unsent = await self.read(read)
         assert (lease.owner, lease.expires_at > now) == (owner, True), "a request leaves without the lease"
         assert row.state == EnrollmentState.SENDING, "a request leaves whose intent is not committed"
+        assert wire.waited_until is None or wire.waited_until <= row.sent_at, "a wait lies between intent and request"
         assert wire.limits_read is not None, "a request leaves although this run has not read the limits"
         read_at, told = wire.limits_read
         assert now - read_at <= LIMITS_STAY_FRESH + timedelta(seconds=5), "a request leaves on old limits"

@@ -27,6 +27,7 @@ from tests.klucznik.world import (
     some_nip,
 )
 
+from klucznik.domain.pacing import Counter, micros
 from klucznik.domain.preflight import Refusal
 from klucznik.domain.reasons import Reason
 from klucznik.errors import RateLimited
@@ -80,6 +81,36 @@ async def test_rule_1_limits_that_shrink_during_a_wait_stop_everything(ksef: San
         outcome = await issue(klucznik, context_of(nip), credential)
     assert isinstance(outcome, Refusal)
     assert [finding.code for finding in outcome.reasons] == [Reason.REQUEST_LIMIT_BELOW_NEEDED]
+    assert (outcome.needed, outcome.filed) == (2, 0)
+    assert filed(ksef, subject) == []
+
+
+async def test_rule_1_limits_that_shrink_while_a_request_waits_for_its_turn_stop_everything(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    credential = company(nip, ksef)
+    subject = credential.holder.signs_in_as
+
+    class SomebodyElseWasFaster(SandboxClock):
+        """Time that passes only where somebody waits, so that the second in which others called is not over before."""
+
+        stands_at = ksef.now()
+
+        def now(self) -> datetime:
+            return self.stands_at
+
+        async def sleep(self, seconds: float) -> None:
+            self.stands_at += timedelta(seconds=seconds)
+            set_limits(ksef, subject, enrollment=1)
+
+    clock = SomebodyElseWasFaster(ksef)
+    async with installed(tmp_path, ksef, clock=clock) as klucznik:
+        counter = Counter.of(klucznik.environment, "POST", ENROLLMENTS, context_of(nip))
+        for _ in range(10):
+            await klucznik.pacer.book(counter, micros(clock.now()), 0)
+        outcome = await issue(klucznik, context_of(nip), credential)
+    assert isinstance(outcome, Refusal)
     assert (outcome.needed, outcome.filed) == (2, 0)
     assert filed(ksef, subject) == []
 
