@@ -17,7 +17,7 @@ from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.connections import Connection, Health, Method, Operator, health_told_by
 from klucznik.domain.identifiers import Context
 from klucznik.domain.permissions import OwnPermission
-from klucznik.errors import KlucznikError, KsefUnavailable, SignInRefused
+from klucznik.errors import InputError, KlucznikError, KsefUnavailable, Paced, RateLimited, SignInRefused
 from klucznik.services import audit
 from klucznik.services.connection_check import Verified, prove_own, remember
 from klucznik.services.connections import find_connection
@@ -102,8 +102,12 @@ async def verify_due(installation: Installation) -> int:
             break
         looked = await _look_at(installation, last, unheard)
         done += looked.verified is not None
-        unavailable = unavailable + 1 if isinstance(looked.error, KsefUnavailable) else 0
         _tell(looked)
+        if isinstance(looked.error, InputError) and last.method is Method.PERMISSION:
+            methods.remove(Method.PERMISSION)  # the operator has nothing to sign in with: it has not for any company
+        # A pause is one company's own, so it says nothing about KSeF as a whole.
+        down = isinstance(looked.error, KsefUnavailable) and not isinstance(looked.error, RateLimited | Paced)
+        unavailable = unavailable + 1 if down else 0
     return done
 
 

@@ -1,5 +1,6 @@
 """A connection by permission is looked at again and again: loss is noticed with its evidence, trouble is no loss."""
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -180,6 +181,31 @@ async def test_a_round_is_broken_off_when_ksef_is_down(ksef: Sandbox, tmp_path: 
     assert 2 * for_one < down.seen < 5 * for_one
     async with office(tmp_path, ksef, operator) as klucznik:
         assert await verify_due(klucznik) == 6
+
+
+async def test_pauses_of_single_companies_do_not_break_a_round_off(ksef: Sandbox, tmp_path: Path) -> None:
+    operator = some_nip()
+    async with office(tmp_path, ksef, operator) as klucznik:
+        await connected(klucznik, ksef, 5)
+    ksef.advance(days=2)
+    own = "POST /v2/permissions/query/personal/grants"
+    paused = [Mishap(own, paced(900), on=number) for number in range(1, 5)]
+    async with office(tmp_path, ksef, operator, *paused) as klucznik:
+        assert await verify_due(klucznik) == 1
+
+
+async def test_an_operator_without_a_credential_is_told_once_in_a_round(
+    ksef: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator = some_nip()
+    async with office(tmp_path, ksef, operator) as klucznik:
+        await connected(klucznik, ksef, 3)
+        ksef.advance(days=800)  # its certificate has expired
+        ksef.clear_requests()
+        with caplog.at_level(logging.WARNING):
+            assert await verify_due(klucznik) == 0
+    assert caplog.text.count("operator_without_credential") == 1
+    assert not ksef.requests()
 
 
 async def test_without_an_operator_a_round_has_nothing_to_do(ksef: Sandbox, tmp_path: Path) -> None:
