@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import audit, backups, commands, issuances, language, permissions
+from klucznik.cli import audit, backups, commands, issuances, language, permissions, renewals
 from klucznik.cli.demo import demo
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
@@ -24,6 +24,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "resume": issuances.resume,
     "cancel": issuances.cancel,
     "worker": issuances.worker,
+    "renew": renewals.renew,
     "certificates": commands.certificates,
     "revoke": commands.revoke,
     "grant": permissions.grant,

@@ -15,6 +15,7 @@ class Exit(IntEnum):
     REFUSED_BY_KSEF = 4
     SIGN_AGAIN = 5
     KSEF_UNAVAILABLE = 6
+    NOT_ALL_RENEWED = 7
     INTERRUPTED = 130
 
 

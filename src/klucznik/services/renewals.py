@@ -60,6 +60,12 @@ def read(connection: Connection, installation: Installation, subject: Subject, *
     )
 
 
+async def standings(installation: Installation, subjects: Iterable[Subject], *, early: bool = False) -> list[Standing]:
+    """How it stands with each, the first to be renewed first."""
+    found = [await standing_of(installation, subject, early=early) for subject in subjects]
+    return sorted((one for one in found if one is not None), key=lambda one: one.plan.due_at)
+
+
 async def all_subjects(installation: Installation) -> list[Subject]:
     """Every subject with certificates in the vault that are proved and not revoked."""
     return await _subjects(installation, None)

@@ -9,6 +9,7 @@ COMMANDS = (
     "resume",
     "cancel",
     "worker",
+    "renew",
     "certificates",
     "revoke",
     "export",

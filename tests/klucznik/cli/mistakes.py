@@ -277,6 +277,16 @@ USAGE = (
         "„80130112340”",
         '"80130112340"',
     ),
+    Row("a renewal of nobody", typed("renew"), "renew_needs_nip_or_all", "--all", "--all"),
+    Row("a renewal of one and all", typed("renew", "--nip", NIP, "--all"), "renew_needs_nip_or_all", "--nip", "--nip"),
+    Row("all renewed before their time", typed("renew", "--all", "--force"), "renew_force_needs_nip", "--nip", "--nip"),
+    Row(
+        "a renewal of what is not there",
+        at_home(typed("renew", "--nip", OTHER_NIP)),
+        "renew_nothing_held",
+        OTHER_NIP,
+        OTHER_NIP,
+    ),
     Row("a test credential over a file", there_already, "file_exists", "credential.key", "credential.key"),
 )
 
