@@ -193,7 +193,7 @@ class _Following:
         companies = [one.context.value for one in self._served] or [self.issuance.context.value]
         return {
             "KLUCZNIK_EVENT": "renewed",
-            "KLUCZNIK_HOME": str(self.installation.home),
+            "KLUCZNIK_HOME": str(self.installation.home.absolute()),
             "KLUCZNIK_ENV": self.issuance.environment.value,
             "KLUCZNIK_NIP": (hook.company or self.issuance.context).value,
             "KLUCZNIK_NIPS": " ".join(companies),

@@ -61,7 +61,7 @@ class Ran:
 
 def hooks_for(home: Path, connections: Iterable[Connection]) -> list[Hook]:
     """Programs of the directory by name, then those of the connections."""
-    directory = home / DIRECTORY
+    directory = home.absolute() / DIRECTORY
     found: list[Path] = []
     with suppress(FileNotFoundError, NotADirectoryError):
         found = sorted(path for path in directory.iterdir() if _is_hook(path))

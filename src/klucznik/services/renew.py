@@ -136,11 +136,11 @@ def _nothing_to_do(standing: Standing, now: datetime, *, early: bool) -> Renewal
     plan = standing.plan
     if not plan.due:
         return Renewal(standing, RenewalEnd.NOT_DUE, next_at=plan.due_at)
-    if plan.signs_in_until is None:
-        return Renewal(standing, RenewalEnd.NEEDS_SIGNATURE, error=SignatureNeeded("renewal_needs_signature"))
     if not standing.companies:
         no_company = InputError("renewal_company_unknown", subject=str(standing.subject))
         return Renewal(standing, RenewalEnd.FAILED, error=no_company)
+    if plan.signs_in_until is None:
+        return Renewal(standing, RenewalEnd.NEEDS_SIGNATURE, error=_signature_needed(standing))
     if standing.not_before is not None and now < standing.not_before and not early:
         return Renewal(standing, RenewalEnd.PAUSED, next_at=standing.not_before)
     return None
@@ -224,7 +224,7 @@ class _Ordering:
 
     async def _sign_in(self, standing: Standing) -> SignedIn:
         """With the certificate that is still valid, in the first company that lets it in."""
-        signer = await self._signer()
+        signer = await self._signer(standing)
         refused: SignInRefused | None = None
         for context in standing.companies:
             try:
@@ -233,9 +233,9 @@ class _Ordering:
                 if error.code != _NO_RIGHTS_HERE:
                     raise
                 refused = refused or error
-        raise refused or SignatureNeeded("renewal_needs_signature")
+        raise refused or _signature_needed(standing)
 
-    async def _signer(self) -> Signer:
+    async def _signer(self, standing: Standing) -> Signer:
         now = self.installation.clock.now()
         mine = await self.installation.database.read(
             lambda connection: certificates.of_subject(connection, self.installation.environment, self.subject)
@@ -243,7 +243,7 @@ class _Ordering:
         for certificate in mine:
             if certificate.type is CertificateType.AUTHENTICATION and certificate.usable(now):
                 return await signer_from_vault(self.installation, certificate)
-        raise SignatureNeeded("renewal_needs_signature")
+        raise _signature_needed(standing)
 
     async def _plan(self, lease: leases.Lease, standing: Standing, signed_in: SignedIn) -> Issuance:
         now, plan = self.installation.clock.now(), standing.plan
@@ -271,6 +271,10 @@ class _Ordering:
 
         await self.installation.database.write(commit)
         return issuance
+
+
+def _signature_needed(standing: Standing) -> SignatureNeeded:
+    return SignatureNeeded("renewal_needs_signature", nip=standing.companies[0].value)
 
 
 def _key_type(certificate: HeldCertificate) -> KeyType:

@@ -52,7 +52,7 @@ async def retire(
     if not old:
         return ()
     if signing is None:
-        raise SignatureNeeded("renewal_needs_signature")
+        raise SignatureNeeded("renewal_needs_signature", nip=renewal.context.value)
     signed_in = await sign_in(installation, renewal.context, await signer_from_vault(installation, signing))
     try:
         for one in old:

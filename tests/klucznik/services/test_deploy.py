@@ -1,5 +1,7 @@
 """Hooks of renewals: in order, once when they end well, again when they do not; with nothing of ours in their hands."""
 
+import io
+import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +13,9 @@ from tests.klucznik.services.renewing import connect, due_pair, program, put_hoo
 from tests.klucznik.world import installed, some_nip
 
 from klucznik.domain.deployment import ATTEMPTS, Deployment, DeploymentState
+from klucznik.operations import LogFormat, LogLevel
+from klucznik.operations.log import logging_to
+from klucznik.operations.metrics import Metrics
 from klucznik.services import hooks
 from klucznik.services.deploy import FollowUp, follow_up, open_follow_ups
 from klucznik.services.engine import Engine
@@ -243,3 +248,29 @@ async def test_a_scan_asks_ksef_nothing_where_nothing_is_due(ksef: Sandbox, tmp_
         ksef.clear_requests()
         await RenewalScan(klucznik).run()
         assert ksef.requests() == []
+
+
+async def test_renewals_and_hooks_are_counted_and_logged_with_whose_they_are(ksef: Sandbox, tmp_path: Path) -> None:
+    put_hook(tmp_path, "good", "echo 80010112340 of $KLUCZNIK_NIP")
+    put_hook(tmp_path, "wrong", "exit 3")
+    metrics, stream = Metrics(), io.StringIO()
+    async with installed(tmp_path, ksef) as klucznik:
+        pair = await due_pair(klucznik, ksef)
+        with logging_to(stream, LogFormat.JSON, LogLevel.INFO) as log:
+
+            def both(progress: Progress) -> None:
+                log.hear(progress)
+                metrics.hear(progress)
+
+            await renew_many(klucznik, [pair.subject], listener=both)
+    page = metrics.page(None).decode()
+    assert 'klucznik_renewals_ended_total{outcome="done"} 1.0' in page
+    assert 'klucznik_hooks_ended_total{state="succeeded"} 1.0' in page
+    assert 'klucznik_hooks_ended_total{state="failed"} 1.0' in page
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    good, wrong = (line for line in lines if line["event"] == "hook_ended")
+    nip = pair.context.value
+    assert (good["level"], good["hook"], good["output"]) == ("info", "good", f"8•••••••340 of {nip}")
+    assert (wrong["level"], wrong["state"], wrong["exit_code"]) == ("warning", "failed", 3)
+    assert good["issuance"] == wrong["issuance"]
+    assert [line["renews"] for line in lines if line["event"] == "ended"] == [2]
