@@ -78,6 +78,7 @@ class KsefRefused(KsefError):
         text: KSeF's short text.
         details: KSeF's details, as they came.
         trace_id: what the Ministry asks for in a report.
+        facts: the rest of `data`: of a 403, why (``reason_code``), and what it is about.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class KsefRefused(KsefError):
         self.text = text
         self.details = details
         self.trace_id = trace_id
+        self.facts = data
 
     @property
     def passing(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from functools import lru_cache
 
@@ -9,6 +10,7 @@ import pytest
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from tests.project import source
+from tests.project.english import ENGLISH
 
 LANGUAGES = ("pl", "en")
 
@@ -30,8 +32,9 @@ def _placeholders(message: Message) -> frozenset[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_reason_that_is_raised_has_its_words(language: str) -> None:
-    # A refusal of a sign-in always comes with KSeF's code, and its words are under that code.
-    raised = {one for one in source.reasons() if one.name != "sign_in_refused"}
+    # These always come with a number of KSeF or HTTP, and their words are under that number.
+    numbered = {"sign_in_refused", "rate_limited", "ksef_error_answer"}
+    raised = {one for one in source.reasons() if one.name not in numbered}
     assert len(raised) > 100
     wordless = {f"{one.name} ({one.where})" for one in raised if f"error.{one.name}" not in messages(language)}
     assert not wordless
@@ -105,3 +108,33 @@ def test_no_message_is_there_for_nothing() -> None:
         return key.endswith(".now") and used(key.removesuffix(".now"))
 
     assert [key for key in messages("pl") if not used(key)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_key_is_there_twice(language: str) -> None:
+    text = (source.PACKAGE / "messages" / f"{language}.po").read_text(encoding="utf-8")
+    keys = re.findall(r'(?m)^msgid "([^"]*)"', text)
+    assert [key for key in keys if keys.count(key) > 1] == []
+
+
+# Names of formats, kinds and numbers, and places alone: nobody translates them.
+_SAME_IN_BOTH = {
+    *("subject.Nip", "subject.Pesel", "ksef.quote", "type.short.Offline", "status.column.id"),
+    *("operator.nip", "grant.operator"),
+    *("looks_like.pkcs7", "looks_like.pkcs12", "looks_like.pdf", "looks_like.xml"),
+}
+# What a user types or sees as it is written: options, commands, variables, endings of files, KSeF's names.
+_TYPED = re.compile(
+    r"\{\w*\}|--[\w-]+|\bklucznik(?: [a-z][a-z-]*)+|\b[A-Z]+(?:_[A-Z]+)+|\.[a-z]{3}\b|\([A-Z][A-Za-z]+\)"
+)
+
+
+def test_no_english_is_left_in_the_polish_words() -> None:
+    polish = {key: " ".join(_forms(one)) for key, one in messages("pl").items()}
+    english = {key: " ".join(_forms(one)) for key, one in messages("en").items()}
+    assert {key for key in polish if polish[key] == english.get(key)} - _SAME_IN_BOTH == set()
+    leaks = {key: found for key, text in polish.items() if (found := ENGLISH.findall(_TYPED.sub("", text)))}
+    assert not leaks
+    # The list of words is worth something: nearly every English sentence of some length has one of them.
+    sentences = [text for text in english.values() if len(text.split()) > 5]
+    assert sum(bool(ENGLISH.search(text)) for text in sentences) > len(sentences) * 0.98

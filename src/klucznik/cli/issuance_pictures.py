@@ -14,6 +14,7 @@ from rich.text import Text
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.waits import Wait
 from klucznik.messages import Words
+from klucznik.messages.errors import rejection_text
 from klucznik.messages.refusal import subject_text
 from klucznik.services.cancel import Cancelled
 from klucznik.services.status import IssuanceStatus
@@ -69,8 +70,8 @@ def _whole(one: IssuanceStatus, words: Words) -> RenderableType:
         lines.append(Text.assemble((words.say(f"type.{row.type.value}"), "bold"), ": ", said))
         facts = [fact for fact in (row.name, row.reference_number, row.certificate_serial_number) if fact]
         lines.append(Padding(Text(" · ".join(facts), style="dim"), (0, 0, 0, 2)))
-        if row.failure is not None and row.failure.text:
-            lines.append(Padding(Text(f"{row.failure.code or ''} {row.failure.text}".strip()), (0, 0, 0, 2)))
+        if row.failure is not None:
+            lines.append(Padding(Text(rejection_text(row.failure, words)), (0, 0, 0, 2)))
     title = words.say("status.title", id=issuance.id, nip=issuance.context.value)
     return Panel(Group(*lines), title=title, border_style="cyan", padding=(0, 2))
 

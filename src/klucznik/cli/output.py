@@ -86,10 +86,14 @@ class Output:
                 "reason": reason,
                 "data": dict(data or {}),
                 "message": text.what,
+                "changed_by": None if text.changed_by is None else text.changed_by.value,
+                "who": text.who,
                 "what_now": text.now,
             }
             sys.stdout.write(json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
             return
         self._err.print(Text.assemble(("✗ ", "bold red"), text.what))
+        if text.who:
+            self._err.print(Text.assemble(("• ", "bold"), text.who))
         if text.now:
             self._err.print(Text.assemble(("→ ", "bold"), text.now))

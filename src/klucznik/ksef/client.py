@@ -253,6 +253,7 @@ def _refused(error: KsefRefused) -> SignInRefused:
         text=error.text,
         details=error.details,
         trace_id=error.trace_id,
+        **error.facts,
     )
 
 

@@ -140,12 +140,16 @@ class Fields:
         """Whether there is anything but null under ``name``."""
         return self._values.get(name) is not None
 
-    def shown(self, name: str) -> str:
-        """A text, or the texts of an array joined with commas, made safe to show; empty for anything else."""
+    def named(self, name: str, shape: re.Pattern[str]) -> tuple[str, ...] | None:
+        """A text, or the texts of an array, that are of this shape, at most 20; None: there is neither.
+
+        They explain, so whatever is of another shape is left out.
+        """
         value = self._values.get(name)
-        if isinstance(value, str):
-            return plain(value)
-        return ", ".join(self.texts(name)) if isinstance(value, list) else ""
+        if not isinstance(value, str | list):
+            return None
+        texts = [value] if isinstance(value, str) else value[:20]
+        return tuple(text for text in texts if isinstance(text, str) and shape.fullmatch(text))
 
     def _maybe(self, name: str, read: Callable[[str], Value]) -> Value | None:
         return None if self._values.get(name) is None else read(name)

@@ -19,13 +19,18 @@ from klucznik.ksef.fields import Fields, Unreadable, parse_json, plain
 # KSeF's longest window of one call's block that is known to open by itself (facts.md §1.4); used when a 429 names none.
 RETRY_AFTER_UNTOLD = 60
 _SECONDS = re.compile(r"\d{1,7}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,59}", re.ASCII)
+_NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,79}", re.ASCII)
+_REASON_CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}", re.ASCII)
+# What a 403 adds, under our names. They stand in the middle of our own sentences, so nothing but a name or a number
+# is taken: a text of somebody else's making could say anything there.
 _SECURITY_FACTS = {
-    "requiredAnyOfPermissions": "required_permissions",
-    "presentPermissions": "present_permissions",
-    "clientIp": "client_ip",
-    "authenticationMethodCategory": "authentication_method",
-    "contextIdentifierType": "context_type",
-    "incidentId": "incident_id",
+    "requiredAnyOfPermissions": ("required_permissions", _NAME),
+    "presentPermissions": ("present_permissions", _NAME),
+    "clientIp": ("client_ip", _NUMBER),
+    "authenticationMethodCategory": ("authentication_method", _NAME),
+    "contextIdentifierType": ("context_type", _NAME),
+    "incidentId": ("incident_id", _NUMBER),
 }
 
 
@@ -104,10 +109,9 @@ def _problem(fields: Fields) -> Complaint:
     trace_id = _trace(fields.maybe_text("traceId"))
     errors = fields.each("errors") if fields.has("errors") else []
     if not errors:
-        reason_code = fields.maybe_text("reasonCode")
-        return Complaint(
-            None, detail, (), trace_id, plain(reason_code, longest=60) if reason_code else None, _security(fields)
-        )
+        reason_code = fields.maybe_text("reasonCode") or ""
+        known = reason_code if len(reason_code) <= 60 and _REASON_CODE.fullmatch(reason_code) else None
+        return Complaint(None, detail, (), trace_id, known, _security(fields))
     return _of_several([(e.integer("code"), e.maybe_text("description"), e.texts("details")) for e in errors], trace_id)
 
 
@@ -137,12 +141,13 @@ def _of_several(errors: list[tuple[int, str | None, tuple[str, ...]]], trace_id:
 
 
 def _security(fields: Fields) -> dict[str, str]:
-    """What a 403 adds: permissions, address, method, as texts."""
+    """What a 403 adds: permissions, address, method; several joined with commas."""
     try:
         security = fields.inner("security")
     except Unreadable:
         return {}
-    return {ours: value for theirs, ours in _SECURITY_FACTS.items() if (value := security.shown(theirs))}
+    found = {ours: security.named(theirs, shape) for theirs, (ours, shape) in _SECURITY_FACTS.items()}
+    return {ours: ", ".join(values) for ours, values in found.items() if values is not None}
 
 
 def _trace(text: str | None) -> str | None:

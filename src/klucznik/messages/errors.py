@@ -1,4 +1,4 @@
-"""What an error says to a person: what happened, why, what now."""
+"""What an error says to a person: what happened, why, who can change it, what now."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from klucznik.domain.issuance import Failure
 from klucznik.errors import Datum, KlucznikError, KsefRefused
 from klucznik.messages.catalogue import Words
+from klucznik.messages.codes import CODES, Who, key_of, key_of_login, quoted_number
 
 Said: TypeAlias = "dict[str, Datum]"
 
@@ -23,37 +25,68 @@ _FAMILIES = {
     "expected": ("type", "subject"),
     "found": ("type", "subject"),
 }
-# Codes of a status, which mean something else in an answer.
-_STATUSES = {"sign_in_refused": "sign_in", "permission_refused": "permission_operation"}
+_LISTS = frozenset({"required_permissions", "present_permissions"})
 
 
 @dataclass(frozen=True)
 class ErrorText:
-    """One clear sentence, and what to do."""
+    """One clear sentence, who can change what it says, and what to do.
+
+    Attributes:
+        who: a sentence; None where the first one leaves no doubt.
+        changed_by: the same for machines.
+    """
 
     what: str
     now: str | None = None
+    who: str | None = None
+    changed_by: Who | None = None
 
 
 def error_text(error: KlucznikError, words: Words) -> ErrorText:
     """The words for any error of Klucznik."""
     data = {name: _said(name, value, words) for name, value in error.data.items()}
-    if isinstance(error, KsefRefused) and error.code is not None:
-        return _ksef_text(error, data, words)
+    ksef_key = key_of(error)
+    if ksef_key is not None:
+        return _ksef_text(error, ksef_key, data, words)
     key = f"error.{error.reason}"
     what = words.say(key if words.has(key) else "error.other", reason=error.reason, **data)
+    if error.reason == "login_refused":
+        return _login_text(error, what, data, words)
     return ErrorText(what, _now(key, data, words))
 
 
-def _ksef_text(error: KsefRefused, data: Said, words: Words) -> ErrorText:
+def rejection_text(failure: Failure, words: Words) -> str:
+    """Why a request was rejected, in one sentence."""
+    if failure.reason is not None:
+        return error_text(KsefRefused(failure.reason), words).what
+    details = (failure.details,) if failure.details else ()
+    return error_text(
+        KsefRefused("enrollment_rejected", code=failure.code, text=failure.text, details=details), words
+    ).what
+
+
+def _ksef_text(error: KlucznikError, key: str, data: Said, words: Words) -> ErrorText:
     """KSeF's own words always stand beside ours: they are what the Ministry's help desk knows."""
-    family = _STATUSES.get(error.reason, "ksef") if error.status is None else "ksef"
-    key = f"{family}.{error.code}"
-    if not words.has(key):
-        key = f"{family}.other"
-    text = ": ".join((error.text.rstrip("."), " ".join(error.details))) if error.details else error.text
-    quoted = words.say("ksef.quote", code=error.code, text=text)
-    return ErrorText(f"{words.say(key, **data)} {quoted}", _now(key, data, words))
+    what, changed_by = words.say(key, **data), CODES[key]
+    if isinstance(error, KsefRefused) and error.text:
+        text = ": ".join((error.text.rstrip("."), " ".join(error.details))) if error.details else error.text
+        what = f"{what} {words.say('ksef.quote', code=quoted_number(error), text=text)}"
+    return ErrorText(what, _now(key, data, words), who_text(changed_by, words), changed_by)
+
+
+def _login_text(error: KlucznikError, what: str, data: Said, words: Words) -> ErrorText:
+    """A person with another certificate helps against some of KSeF's reasons, and not against the others."""
+    key = key_of_login(error.data.get("code"))
+    own = CODES[key] is Who.YOU
+    return ErrorText(
+        what, _now("error.login_refused" if own else key, data, words), who_text(CODES[key], words), CODES[key]
+    )
+
+
+def who_text(who: Who, words: Words) -> str:
+    """Who can change it, as a sentence."""
+    return words.say("error.who", who=words.say(f"who.{who.value}"))
 
 
 def _now(key: str, data: Said, words: Words) -> str | None:
@@ -66,8 +99,15 @@ def _said(name: str, value: Datum, words: Words) -> Datum:
         return value
     if name in _MOMENTS:
         return words.moment(datetime.fromisoformat(value))
+    if name in _LISTS:
+        return ", ".join(_permission(one, words) for one in value.split(", "))
     kind, _, rest = value.partition(" ")
     for key in _FAMILIES.get(name, ()):
         if words.has(f"{key}.{kind}"):
             return words.say(f"{key}.{kind}", value=rest)
     return value
+
+
+def _permission(name: str, words: Words) -> str:
+    """What a permission allows, beside KSeF's name; the name alone where it is a new one."""
+    return words.say(f"permission.{name}") if words.has(f"permission.{name}") else name

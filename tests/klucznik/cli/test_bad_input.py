@@ -39,7 +39,7 @@ from tests.klucznik.cli.troubles import EXPORTS, HOMES, KSEF, NOBODY, at_url
 
 # Keys of the catalogue, places left empty, words of the parser and of Python: none of them is for people.
 _RAW = re.compile(
-    r"\b(error|usage|hint|ask|help|network|looks_like|sign_in|reason)\.[a-z0-9_]+|\{\w*\}|Traceback|Error\b"
+    r"\b(error|usage|hint|ask|help|network|looks_like|sign_in|forbidden|who|reason)\.[a-z0-9_]+|\{\w*\}|Traceback|Error\b"
 )
 _ENGLISH = re.compile(r"\b(Usage|Options|Missing|required|default|Invalid|not one of|Try)\b")
 
@@ -56,12 +56,12 @@ def arguments_of(scene: Scene, given: Given) -> list[str]:
 
 
 def check_sentence(ran: Ran, row: Row, expected: str) -> None:
-    """One line that says what is wrong, at most one that says what to do; hints before them."""
+    """One line that says what is wrong, at most one who can change it and one what to do; hints before them."""
     assert ran.code == row.code, ran
     assert ran.out == ""
     signs = [line[0] for line in ran.err.splitlines() if line.strip()]
     assert signs.count("✗") == 1, ran.err
-    assert signs[signs.index("✗") :] in (["✗"], ["✗", "→"]), ran.err
+    assert signs[signs.index("✗") :] in (["✗"], ["✗", "→"], ["✗", "•", "→"]), ran.err
     sentence = ran.err.partition("✗ ")[2].splitlines()[0]
     assert expected in sentence, sentence
     assert re.search(r"[\w”\")]\.( \(KSeF \d+: .+\))?$", sentence), sentence
@@ -78,7 +78,7 @@ def check_row(scene: Scene, row: Row, run: Callable[..., Ran] = klucznik) -> Non
     options = next(place for place, word in enumerate([*arguments[1:], "-"], start=1) if word.startswith("-"))
     as_data = run(*arguments[:options], "--json", *arguments[options:])
     assert (as_data.code, as_data.data["reason"]) == (row.code, row.reason), as_data
-    assert set(as_data.data) == {"outcome", "exit_code", "reason", "data", "message", "what_now"}
+    assert set(as_data.data) == {"outcome", "exit_code", "reason", "data", "message", "changed_by", "who", "what_now"}
     assert (as_data.data["outcome"], as_data.data["exit_code"], as_data.err) == ("error", row.code, "")
 
     polish = run(*arguments)

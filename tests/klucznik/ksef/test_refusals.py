@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.klucznik.ksef.worlds import NOW, StillClock, answer, client, sign_in, signed_in_answers
 
-from klucznik.errors import KsefRefused, RateLimited
+from klucznik.errors import KsefRefused, RateLimited, SignInRefused
 from klucznik.ksef.refusals import Complaint, read_complaint, retry_after
 
 TRACE = "00-bceaf48af84cdbc96da54f47df5f1b08-eb331995bb4acc0d-00"
@@ -80,6 +80,41 @@ async def test_a_forbidden_call_names_the_permissions() -> None:
     assert error.data["reason_code"] == "missing-permissions"
     assert error.data["required_permissions"] == "CredentialsManage"
     assert error.data["present_permissions"] == "InvoiceRead"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "value", "kept"),
+    [
+        ("clientIp", "client_ip", "2001:db8::1", "2001:db8::1"),
+        ("incidentId", "incident_id", "a1b2-c3d4", "a1b2-c3d4"),
+        ("authenticationMethodCategory", "authentication_method", "Token", "Token"),
+        ("contextIdentifierType", "context_type", "PeppolId", "PeppolId"),
+        ("presentPermissions", "present_permissions", [], ""),
+        ("presentPermissions", "present_permissions", ["InvoiceRead", "call 0700 123", 7], "InvoiceRead"),
+        ("clientIp", "client_ip", "10.0.0.1. Call 0700 123", ""),
+        ("incidentId", "incident_id", "\x1b[2J", ""),
+        ("incidentId", "incident_id", "9" * 81, ""),
+        ("clientIp", "client_ip", {"text": "x"}, None),
+    ],
+)
+async def test_what_a_403_adds_is_a_name_or_a_number(theirs: str, ours: str, value: object, kept: str | None) -> None:
+    error = await refused(403, {"detail": "x", "reasonCode": "ip-not-allowed", "security": {theirs: value}})
+    assert error.data.get(ours) == kept
+    assert error.facts["reason_code"] == "ip-not-allowed"
+
+
+@pytest.mark.parametrize("reason_code", ["", "Zadzwoń 0700", "a" * 61, "{subject}", "missing-permissions\n", "a.now"])
+async def test_a_reason_that_is_no_name_is_none(reason_code: str) -> None:
+    assert (await refused(403, {"detail": "x", "reasonCode": reason_code})).data["reason_code"] is None
+
+
+async def test_a_sign_in_that_is_forbidden_tells_why() -> None:
+    body = {"detail": "x", "reasonCode": "security-service-blocked", "security": {"incidentId": "7-a"}}
+    ksef = signed_in_answers(**{"POST /auth/xades-signature": answer(body, 403)})
+    async with client(ksef) as connection:
+        with pytest.raises(SignInRefused) as caught:
+            await sign_in(connection)
+    assert caught.value.facts == {"reason_code": "security-service-blocked", "incident_id": "7-a"}
 
 
 async def test_an_operation_that_is_gone_has_its_own_reason() -> None:
