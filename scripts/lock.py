@@ -1,4 +1,4 @@
-"""Renews both hashed lock files from pyproject.toml (`make lock`) and leaves them alone when anything fails.
+"""Renews both hashed lock files (optional parts included) from pyproject.toml, both or none: `make lock`.
 What is locked and why: docs/dependencies.md. Installing from the locks is the Makefile's part.
 """
 
@@ -35,7 +35,7 @@ def main() -> int:
 def _compiled(target: Path, groups: tuple[str, ...]) -> str:
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "pyproject.toml"]
     command += [part for group in groups for part in ("--group", group)]
-    command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
+    command += ["--extra", "pkcs11", "--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
     command += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet", "--output-file", str(target)]
     subprocess.run(command, cwd=ROOT, env=_environment(), check=True)
     return target.read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ The tree::
     KlucznikError
     ├── InputError                 what was given cannot be used; nothing was sent, nothing changed
     │   ├── CredentialError        certificate, key or password: which file, what is wrong with it
+    │   │   └── Pkcs11Error        card or HSM: not there, its PIN refused, no such key on it
     │   └── SignedDocumentError    what somebody signed elsewhere cannot be handed in
     ├── KsefError                  between us and KSeF
     │   ├── KsefRefused            KSeF said no (code, its text, details, trace id)
@@ -63,6 +64,15 @@ class CredentialError(InputError):
 
 class SignedDocumentError(InputError):
     """A document that somebody signed in another program cannot be handed in. It was not sent to KSeF."""
+
+
+class Pkcs11Error(CredentialError):
+    """A card or an HSM, its PIN or a key on it cannot be used; ``data`` has the URIs of ``token`` and ``key``."""
+
+    @property
+    def passing(self) -> bool:
+        """It may work again without anybody doing anything about the PIN or the settings."""
+        return self.reason in ("pkcs11_failed", "pkcs11_token_gone", "pkcs11_token_missing")
 
 
 class KsefError(KlucznikError):

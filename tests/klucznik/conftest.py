@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests import needs
 from tests.klucznik.databases import SERVER
+from tests.klucznik.tokens import Tokens, inserted
 from tests.postgresql import Cluster, running
 
 
@@ -27,3 +28,10 @@ def server(request: pytest.FixtureRequest) -> Iterator[Cluster | None]:
         os.environ[SERVER] = cluster.address("postgres")
         yield cluster
         del os.environ[SERVER]
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tokens]:
+    """Tokens in software, where SoftHSM is installed."""
+    with inserted(tmp_path_factory.mktemp("softhsm")) as those:
+        yield those

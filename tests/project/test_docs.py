@@ -84,7 +84,7 @@ def test_the_page_says_what_every_command_understands() -> None:
 
 
 def test_every_environment_variable_of_the_program_is_on_the_page() -> None:
-    read = {text for text in source.constants() if re.fullmatch(r"KLUCZNIK_[A-Z_]+", text)}
+    read = {text for text in source.constants() if re.fullmatch(r"KLUCZNIK_[A-Z0-9_]+", text)}
     settings = {name for _, cell, _ in pages.rows(CLI, "option", "variable") for name in pages.codes(cell)}
     told_to_hooks = {name for cell, _ in pages.rows(RENEWAL, "variable", "holds") for name in pages.codes(cell)}
     assert settings | told_to_hooks == read

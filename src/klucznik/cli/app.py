@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import audit, backups, commands, issuances, language, permissions, renewals
+from klucznik.cli import audit, backups, commands, issuances, language, permissions, pkcs11, renewals
 from klucznik.cli.demo import demo
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
 from klucznik.cli.usage import classes_for
 from klucznik.domain.environments import Environment
+from klucznik.domain.key_uri import KeyUri
 from klucznik.messages import Words
 
 _COMMANDS: dict[str, Callable[..., Any]] = {
@@ -42,6 +43,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 _GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
     "audit": {"verify": audit.verify, "export": audit.export},
     "operator": {"set": permissions.operator_set, "show": permissions.operator_show},
+    "pkcs11": {"list": pkcs11.list_},
 }
 
 
@@ -68,10 +70,15 @@ def build(words: Words) -> typer.Typer:
         ksef_url: Annotated[
             str | None, typer.Option("--ksef-url", envvar="KLUCZNIK_KSEF_URL", metavar="URL", help="help.ksef_url")
         ] = None,
+        pkcs11_module: Annotated[
+            str | None,
+            typer.Option("--pkcs11-module", envvar="KLUCZNIK_PKCS11_MODULE", metavar="PATH", help="help.pkcs11_module"),
+        ] = None,
         lang: Annotated[str, typer.Option("--lang", envvar="KLUCZNIK_LANG", metavar="pl|en", help="help.lang")] = "pl",
         debug: Annotated[bool, typer.Option("--debug", envvar="KLUCZNIK_DEBUG", help="help.debug")] = False,
     ) -> None:
         language.check(lang)
+        token = os.environ.get("KLUCZNIK_PKCS11_TOKEN") or None
         ctx.obj = Settings(
             home=home.expanduser(),
             environment=parsed(Environment.parse, env),
@@ -79,6 +86,9 @@ def build(words: Words) -> typer.Typer:
             words=words,
             database_url=os.environ.get("KLUCZNIK_DATABASE_URL") or None,
             master_key=os.environ.get("KLUCZNIK_MASTER_KEY"),
+            pkcs11_module=pkcs11_module,
+            token=None if token is None else parsed(KeyUri.parse, token),
+            pin=os.environ.get("KLUCZNIK_PKCS11_PIN") or None,
             debug=debug,
         )
 

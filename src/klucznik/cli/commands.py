@@ -21,8 +21,10 @@ from klucznik.cli.options import (
     PasswordEnv,
     confirmed,
     credential_from,
+    key_at,
     parsed,
     password_from,
+    question_for,
     with_password,
 )
 from klucznik.cli.output import Output
@@ -71,6 +73,9 @@ def issue(
     p12: P12 = None,
     key_password_env: PasswordEnv = None,
     key_type: Annotated[KeyType, typer.Option("--key-type", metavar="ec|rsa", help="help.key_type")] = KeyType.EC,
+    keys_on_token: Annotated[
+        bool, typer.Option("--keys-on-token", envvar="KLUCZNIK_KEYS_ON_TOKEN", help="help.keys_on_token")
+    ] = False,
     another_pair: Annotated[bool, typer.Option("--another-pair", help="help.another_pair")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="help.wait")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="help.detach")] = False,
@@ -91,6 +96,7 @@ def issue(
             context,
             credential,
             key_type=key_type,
+            keys_on_token=keys_on_token,
             another_pair=another_pair,
             wait_for_limits=wait,
             listener=Teller(output),
@@ -168,7 +174,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="help.out")],
     nip: MaybeNip = None,
     serial: Annotated[str | None, typer.Option("--serial", metavar="SERIAL", help="help.serial")] = None,
-    format: Annotated[str, typer.Option("--format", metavar="pem|p12", help="help.format")] = "pem",
+    format: Annotated[str, typer.Option("--format", metavar="pem|p12|crt", help="help.format")] = "pem",
     password_env: Annotated[
         str | None, typer.Option("--password-env", metavar="NAME", help="help.export_password_env")
     ] = None,
@@ -188,9 +194,11 @@ def export(
         raise InputError("export_format_unknown", value=format)
     context = None if nip is None else context_of(nip, output)
     serial_number = None if serial is None else parsed(parse_serial, serial)
-    given = password_from(password_env)
-    password = _new_password(settings) if given is None else given
-    check_password(password)
+    password = None
+    if format != ExportFormat.CERTIFICATE:
+        given = password_from(password_env)
+        password = _new_password(settings) if given is None else given
+        check_password(password)
     files = with_installation(
         settings,
         lambda klucznik: take_out(
@@ -202,7 +210,8 @@ def export(
             format=ExportFormat(format),
         ),
     )
-    output.result(views.exported(files), pictures.exported(files, settings.words))
+    with_keys = format != ExportFormat.CERTIFICATE
+    output.result(views.exported(files), pictures.exported(files, settings.words, with_keys=with_keys))
 
 
 def import_(
@@ -219,12 +228,19 @@ def import_(
     from klucznik.views import certificates as views
 
     settings, output = start(ctx, as_json)
+    where = key_at(key)
     brought = with_password(
         lambda password: load_ksef_certificate(
-            cert=cert, key=key, p12=p12, password=password, environment=settings.environment, now=datetime.now(UTC)
+            cert=cert,
+            key=where,
+            p12=p12,
+            password=password,
+            pkcs11=settings.pkcs11,
+            environment=settings.environment,
+            now=datetime.now(UTC),
         ),
         password_from(key_password_env),
-        ask=settings.words.say("ask.key_password"),
+        ask=settings.words.say(question_for(where)),
     )
     held = with_installation(settings, lambda klucznik: bring_in(klucznik, brought))
     output.result(views.imported(held), pictures.imported(held, settings.words))
@@ -302,10 +318,10 @@ def context_of(nip: str, output: Output) -> Context:
 
 
 def credential_of(
-    settings: Settings, cert: Path | None, key: Path | None, p12: Path | None, password_env: str | None
+    settings: Settings, cert: Path | None, key: str | None, p12: Path | None, password_env: str | None
 ) -> Credential | None:
     """What to sign in with, judged before the home is opened: a file that cannot be used leaves nothing behind."""
-    credential = credential_from(cert, key, p12, password_env, ask=settings.words.say("ask.key_password"))
+    credential = credential_from(cert, key, p12, password_env, settings)
     if credential is not None:
         from klucznik.services.sign_in import check_environment
 
@@ -342,6 +358,7 @@ def with_installation(
             ksef_url=settings.ksef_url,
             master_key=settings.master_key,
             watcher=watcher,
+            key_token=settings.key_token,
         ) as klucznik:
             return await work(klucznik)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from klucznik.messages import Words
 
 # Global options may stand anywhere on the line, as people write them.
-_GLOBAL_WITH_VALUE = ("--home", "--env", "--ksef-url", "--lang")
+_GLOBAL_WITH_VALUE = ("--home", "--env", "--ksef-url", "--lang", "--pkcs11-module")
 _GLOBAL_FLAGS = ("--debug",)
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from klucznik.domain.key_uri import SCHEME, KeyUri
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import CredentialError, InputError
 
 if TYPE_CHECKING:
+    from klucznik.cli.state import Settings
     from klucznik.keys.credential import Credential
     from klucznik.messages import Words
 
@@ -23,7 +25,7 @@ T = TypeVar("T")
 Nip = Annotated[str, typer.Option("--nip", metavar="NIP", help="help.nip")]
 MaybeNip = Annotated[str | None, typer.Option("--nip", metavar="NIP", help="help.nip")]
 Cert = Annotated[Path | None, typer.Option("--cert", metavar="FILE", help="help.cert")]
-Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="help.key")]
+Key = Annotated[str | None, typer.Option("--key", metavar="FILE|URI", help="help.key")]
 P12 = Annotated[Path | None, typer.Option("--p12", metavar="FILE", help="help.p12")]
 PasswordEnv = Annotated[str | None, typer.Option("--key-password-env", metavar="NAME", help="help.password_env")]
 AsJson = Annotated[bool, typer.Option("--json", help="help.json")]
@@ -55,20 +57,38 @@ def password_from(name: str | None) -> bytes | None:
     return value.encode()
 
 
+def key_at(text: str | None) -> Path | KeyUri | None:
+    """Where a key is: in a file, or on a card or HSM; raises InputError with what `KeyUri.parse` finds."""
+    if text is None:
+        return None
+    return parsed(KeyUri.parse, text) if text.lower().startswith(SCHEME) else Path(text)
+
+
+def question_for(key: Path | KeyUri | None) -> str:
+    """Which secret opens it; a key of the catalogue."""
+    return "ask.pin" if isinstance(key, KeyUri) else "ask.key_password"
+
+
 def credential_from(
-    cert: Path | None, key: Path | None, p12: Path | None, password_env: str | None, *, ask: str
+    cert: Path | None, key: str | None, p12: Path | None, password_env: str | None, settings: Settings
 ) -> Credential | None:
     """What the user signs in with, or None where no file was named (then the vault is asked).
 
-    Args:
-        ask: the question for a password, put only where a key needs one, none was named and a person is there.
+    A password, or a token's PIN, is asked for only where it is needed, none was named and a person is there.
 
     Raises:
         CredentialError: see `keys.credential`.
     """
     if cert is None and key is None and p12 is None:
         return None
-    return with_password(lambda password: _load(cert, key, p12, password), password_from(password_env), ask=ask)
+    where, now = key_at(key), datetime.now(UTC)
+
+    def load(password: bytes | None) -> Credential:
+        from klucznik.keys.credential import load_credential
+
+        return load_credential(cert=cert, key=where, p12=p12, password=password, pkcs11=settings.pkcs11, now=now)
+
+    return with_password(load, password_from(password_env), ask=settings.words.say(question_for(where)))
 
 
 def with_password(load: Callable[[bytes | None], T], password: bytes | None, *, ask: str) -> T:
@@ -76,7 +96,7 @@ def with_password(load: Callable[[bytes | None], T], password: bytes | None, *, 
     try:
         return load(password)
     except CredentialError as error:
-        if error.reason != "password_needed" or not sys.stdin.isatty():
+        if error.reason not in ("password_needed", "pkcs11_pin_needed") or not sys.stdin.isatty():
             raise
     return load(typer.prompt(ask, hide_input=True, err=True).encode())
 
@@ -87,9 +107,3 @@ def confirmed(question: str, words: Words) -> bool:
         return False
     answer: str = typer.prompt(f"{question} {words.say('ask.yes_or_no')}", default="", show_default=False, err=True)
     return answer.strip().lower() in words.say("ask.yes_words").split()
-
-
-def _load(cert: Path | None, key: Path | None, p12: Path | None, password: bytes | None) -> Credential:
-    from klucznik.keys.credential import load_credential
-
-    return load_credential(cert=cert, key=key, p12=p12, password=password, now=datetime.now(UTC))

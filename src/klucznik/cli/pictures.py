@@ -110,7 +110,8 @@ def issued(value: Issued, home: Path, words: Words) -> RenderableType:
         if proof is not None and proof.link:
             parts.append(Padding(Text(proof.link, style="dim", overflow="fold"), (0, 0, 0, 4)))
         parts.append(Text())
-    parts.append(Text(words.say("issued.keys", home=home)))
+    on_token = any(held.key_on_token for held in value.certificates)
+    parts.append(Text(words.say("issued.keys_on_token" if on_token else "issued.keys", home=home)))
     title = words.count("issued.title", len(value.certificates), nip=value.context.value)
     return Panel(Group(*parts), title=title, border_style="green", padding=(1, 2))
 
@@ -139,13 +140,14 @@ def _validity(valid_from: datetime, valid_to: datetime, words: Words) -> str:
 def vault(held: list[HeldCertificate], words: Words, *, now: datetime) -> RenderableType:
     if not held:
         return Text(words.say("certificates.none_in_vault"))
-    table = _table(words, "serial", "type", "until", "state", "subject")
+    table = _table(words, "serial", "type", "until", "state", "key", "subject")
     for one in held:
         table.add_row(
             one.serial_number,
             words.say(f"type.short.{one.type.value}"),
             words.date(one.valid_to),
             _state_in_vault(one, words, now),
+            words.say("certificates.kept.token" if one.key_on_token else "certificates.kept.vault"),
             subject_text(one.subject, words),
         )
     return table
@@ -204,13 +206,13 @@ def revoked(value: Revoked, words: Words) -> RenderableType:
     return Text.assemble(("✓ ", "green"), words.say("revoke.done", serial=value.record.serial_number))
 
 
-def exported(files: list[Exported], words: Words) -> RenderableType:
+def exported(files: list[Exported], words: Words, *, with_keys: bool) -> RenderableType:
     lines: list[RenderableType] = []
     for one in files:
         name = words.say(f"type.{one.certificate.type.value}")
         lines.append(Text.assemble(("✓ ", "green"), f"{name} {one.certificate.serial_number}"))
         lines += [Text(f"    {file}") for file in one.files]
-    return Group(*lines, Text(words.say("export.done")))
+    return Group(*lines, Text(words.say("export.done" if with_keys else "export.done_without_keys")))
 
 
 def imported(held: HeldCertificate, words: Words) -> RenderableType:

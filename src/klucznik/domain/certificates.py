@@ -118,11 +118,12 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class HeldCertificate:
-    """A KSeF certificate whose private key is in our vault.
+    """A KSeF certificate whose private key is in our vault, or on our card or HSM.
 
     Attributes:
         der: the certificate.
         key_id: its key in the vault.
+        key_on_token: whether only the key's name is there, and the key itself on the installation's card or HSM.
         verified_at: when it was proved by a login or a KOD II check; None: not yet.
         revoked_at: when we learned that it is revoked.
     """
@@ -140,6 +141,7 @@ class HeldCertificate:
     origin: Origin
     verified_at: datetime | None = None
     revoked_at: datetime | None = None
+    key_on_token: bool = False
 
     def usable(self, now: datetime) -> bool:
         """Not revoked as far as we know, inside its dates, and proved where it was issued here."""

@@ -155,6 +155,7 @@ class Issuance:
         cancelled_at: when the user called it off; nothing more is filed then, what was filed is finished.
         replaces: serial numbers of the certificates that this renewal replaces; None: no renewal.
         ignores_reserve: whether it may spend requests that renewals will need.
+        keys_on_token: whether its keys are made on the installation's card or HSM, and stay there.
     """
 
     id: str
@@ -172,6 +173,7 @@ class Issuance:
     cancelled_at: datetime | None = None
     replaces: tuple[str, ...] | None = None
     ignores_reserve: bool = False
+    keys_on_token: bool = False
     version: int = 1
 
 

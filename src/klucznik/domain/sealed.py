@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import SubjectType
 
+# How private keys are kept: the key itself, or the URI of a key that a card or HSM holds; both are sealed alike.
+IN_VAULT = "AES-256-GCM"
+ON_TOKEN = "PKCS11"  # noqa: S105
+
 
 @dataclass(frozen=True)
 class KeyBinding:
@@ -26,10 +30,10 @@ class SealedKey:
 
     Attributes:
         key_id: chosen by the caller, unique; part of the seal.
-        algorithm: how it is sealed, ``AES-256-GCM``.
+        algorithm: ``AES-256-GCM``; ``PKCS11`` where the key itself is on a card or HSM and its URI is sealed here.
         data_key_id: the data key that opens it.
         nonce: 12 bytes.
-        ciphertext: the key as PKCS#8 DER, encrypted, with the 16 bytes of the tag.
+        ciphertext: the key as PKCS#8 DER, or its URI, encrypted, with the 16 bytes of the tag.
     """
 
     key_id: str

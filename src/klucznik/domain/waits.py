@@ -24,6 +24,8 @@ class WaitKind(StrEnum):
     KSEF_UNAVAILABLE = "ksef_unavailable"
     WRONG_CERTIFICATE = "wrong_certificate"  # KSeF gave another certificate than was asked for
     NEEDS_SIGNATURE = "needs_signature"  # the login is over and only a person can sign a new one
+    PKCS11_AWAY = "pkcs11_away"  # the card or HSM with the keys does not answer
+    PKCS11_REFUSES = "pkcs11_refuses"  # its PIN or its settings are wrong: only a person can try again
     LIMITS = "limits"  # the limits leave no room, and the user wants to wait
 
 
@@ -70,6 +72,7 @@ class _Pauses:
 _PAUSES = {
     WaitKind.UNSETTLED: _Pauses(10, 1.1, 600),
     WaitKind.KSEF_UNAVAILABLE: _Pauses(5, 2, 900),
+    WaitKind.PKCS11_AWAY: _Pauses(15, 2, 900),
     WaitKind.WRONG_CERTIFICATE: _Pauses(5, 3, 900),
 }
 

@@ -1,4 +1,4 @@
-"""What a user signs in with: a certificate and its private key, in two files or in a PKCS#12.
+"""What a user signs in with: a certificate and its private key, in two files, in a PKCS#12, on a card or an HSM.
 
 File formats live in `reading` and `pkcs12`; a certificate that is only to be kept is judged in `import_`.
 """
@@ -13,17 +13,19 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from klucznik.domain.certificates import CertificateType
-from klucznik.errors import CredentialError
+from klucznik.domain.key_uri import KeyUri
+from klucznik.errors import CredentialError, Pkcs11Error
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.holder import Holder, read_holder
 from klucznik.keys.ksef_certificate import KsefCertificateFacts, inspect_ksef_certificate
-from klucznik.keys.reading import certificates_in, holds_key, key_in, read_file
+from klucznik.keys.pkcs11 import Pkcs11
+from klucznik.keys.reading import certificates_in, checked_key, holds_key, key_in, read_file
 from klucznik.keys.recognise import looks_like
 
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A certificate and the private key that belongs to it, and the files they came from."""
+    """A certificate and the private key that belongs to it, and the files they came from (of a token: the URI)."""
 
     certificate: x509.Certificate = field(repr=False)
     private_key: PrivateKey = field(repr=False)
@@ -43,21 +45,28 @@ class Credential(KeyPair):
 
 
 def load_credential(
-    *, cert: Path | None = None, key: Path | None = None, p12: Path | None = None, password: bytes | None, now: datetime
+    *,
+    cert: Path | None = None,
+    key: Path | KeyUri | None = None,
+    p12: Path | None = None,
+    password: bytes | None,
+    pkcs11: Pkcs11 | None = None,
+    now: datetime,
 ) -> Credential:
     """A credential that can sign in at ``now``.
 
     Args:
         cert: PEM, DER or base64; of several certificates the one of the key is taken. May hold the key as well.
-        key: PKCS#8, SEC1 or PKCS#1, encrypted or not.
+        key: PKCS#8, SEC1 or PKCS#1, encrypted or not; or a key on a token, whose certificate may be there too.
         p12: instead of both.
-        password: of the key or the PKCS#12; ignored where none is needed.
+        password: of the key or the PKCS#12, or the token's PIN; ignored where none is needed.
+        pkcs11: leads to tokens; None: only to those whose URI names the library.
 
     Raises:
         CredentialError: what `load_pair` raises; ``certificate_expired``, ``certificate_not_yet_valid``;
             ``offline_certificate_cannot_sign_in`` (``serial``).
     """
-    pair = load_pair(cert=cert, key=key, p12=p12, password=password)
+    pair = load_pair(cert=cert, key=key, p12=p12, password=password, pkcs11=pkcs11)
     facts = read_facts(pair)
     check_validity(facts, pair.certificate_file, now)
     if facts.issued_by_ksef and facts.type is CertificateType.OFFLINE:
@@ -70,7 +79,12 @@ def load_credential(
 
 
 def load_pair(
-    *, cert: Path | None = None, key: Path | None = None, p12: Path | None = None, password: bytes | None
+    *,
+    cert: Path | None = None,
+    key: Path | KeyUri | None = None,
+    p12: Path | None = None,
+    password: bytes | None,
+    pkcs11: Pkcs11 | None = None,
 ) -> KeyPair:
     """A certificate with its key, whatever the certificate may be good for.
 
@@ -78,6 +92,7 @@ def load_pair(
         CredentialError: ``credential_not_given``, ``credential_given_twice`` (a PKCS#12 and other files),
             ``certificate_not_given``, ``key_not_given``, ``certificate_and_key_swapped``, ``not_a_certificate``
             (``looks_like``), ``key_does_not_match``, and those of `reading` and `pkcs12`.
+        Pkcs11Error: ``pkcs11_certificate_missing`` and those of `pkcs11`.
     """
     if p12 is not None:
         if cert is not None or key is not None:
@@ -86,6 +101,8 @@ def load_pair(
 
         certificates, private_key = open_pkcs12(read_file(p12), password, str(p12))
         return KeyPair(matching(certificates, private_key, str(p12), str(p12)), private_key, str(p12), str(p12))
+    if isinstance(key, KeyUri):
+        return _on_token(cert, key, password, pkcs11 or Pkcs11(None))
     if cert is None:
         raise CredentialError("credential_not_given" if key is None else "certificate_not_given")
     return _two_files(cert, key, password)
@@ -132,6 +149,21 @@ def _two_files(cert: Path, key: Path | None, password: bytes | None) -> KeyPair:
     private_key = key_in(key_content, password, str(key_path))
     certificate = matching(certificates, private_key, str(cert), str(key_path))
     return KeyPair(certificate, private_key, str(cert), str(key_path))
+
+
+def _on_token(cert: Path | None, uri: KeyUri, pin: bytes | None, pkcs11: Pkcs11) -> KeyPair:
+    given = [] if cert is None else certificates_in(content := read_file(cert), str(cert))
+    if cert is not None and not given:
+        raise CredentialError("not_a_certificate", file=str(cert), looks_like=_seems(content))
+    private_key = pkcs11.key(uri, None if pin is None else pin.decode("utf-8", "replace"), next(iter(given), None))
+    if cert is not None:
+        certificate, file = matching(given, private_key, str(cert), str(uri)), str(cert)
+    else:
+        on_token = pkcs11.certificate(uri, private_key)
+        if on_token is None:
+            raise Pkcs11Error("pkcs11_certificate_missing", key=str(uri))
+        certificate, file = on_token, str(uri)
+    return KeyPair(certificate, checked_key(private_key, str(uri)), file, str(uri))
 
 
 def _seems(content: bytes) -> str | None:

@@ -66,6 +66,12 @@ def pem_files(
     }
 
 
+def certificate_file(name: str, certificate: x509.Certificate) -> dict[str, bytes]:
+    """``NAME.crt`` (PEM) alone, file name to content; raises InputError ``file_name_unusable``."""
+    _check_file_name(name)
+    return {f"{name}.crt": certificate.public_bytes(Encoding.PEM)}
+
+
 def pkcs12_file(
     name: str,
     certificate: x509.Certificate,

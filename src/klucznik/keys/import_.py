@@ -12,9 +12,11 @@ from pathlib import Path
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Subject, SubjectType
+from klucznik.domain.key_uri import KeyUri
 from klucznik.errors import CredentialError
 from klucznik.keys.credential import KeyPair, check_validity, load_pair, read_facts
 from klucznik.keys.ksef_certificate import KsefCertificateFacts
+from klucznik.keys.pkcs11 import Pkcs11
 
 # DEMO's issuer is not documented and may bear production's name: only a sign-in tells the two apart.
 _UNTOLD = frozenset({Environment.DEMO, Environment.PRODUCTION})
@@ -32,9 +34,10 @@ class ImportedCertificate:
 def load_ksef_certificate(
     *,
     cert: Path | None = None,
-    key: Path | None = None,
+    key: Path | KeyUri | None = None,
     p12: Path | None = None,
     password: bytes | None,
+    pkcs11: Pkcs11 | None = None,
     environment: Environment,
     now: datetime,
     expected_type: CertificateType | None = None,
@@ -48,7 +51,7 @@ def load_ksef_certificate(
             ``certificate_of_other_type`` (``expected``, ``found``); ``certificate_of_other_subject`` (``expected``,
             ``found``; a PESEL shortened); ``certificate_expired``; ``certificate_not_yet_valid``.
     """
-    pair = load_pair(cert=cert, key=key, p12=p12, password=password)
+    pair = load_pair(cert=cert, key=key, p12=p12, password=password, pkcs11=pkcs11)
     file, facts = pair.certificate_file, read_facts(pair)
     if not facts.issued_by_ksef:
         raise CredentialError("certificate_not_from_ksef", file=file, common_name=facts.common_name)

@@ -17,12 +17,21 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from klucznik.domain.environments import Environment
-from klucznik.domain.sealed import KeyBinding, SealedKey, SealedLogin, SealedToken, WrappedDataKey
+from klucznik.domain.key_uri import KeyUri
+from klucznik.domain.sealed import (
+    IN_VAULT,
+    ON_TOKEN,
+    KeyBinding,
+    SealedKey,
+    SealedLogin,
+    SealedToken,
+    WrappedDataKey,
+)
 from klucznik.errors import StorageError
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.master_key import MasterKey
+from klucznik.keys.token_key import EcTokenKey, RsaTokenKey
 
-ALGORITHM = "AES-256-GCM"
 _NONCE = 12
 
 
@@ -61,26 +70,30 @@ class Vault:
         return _wrap(self._master, data_key_id, secret)
 
     def seal(self, key_id: str, private_key: PrivateKey, *, binding: KeyBinding) -> SealedKey:
-        """Encrypt a private key for ``binding``.
+        """Encrypt a private key for ``binding``; of a key on a token, where it is.
 
         Raises:
             StorageError: ``vault_without_data_key``: `new_data_key` has never been called.
         """
-        plain = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        if isinstance(private_key, EcTokenKey | RsaTokenKey):
+            algorithm, plain = ON_TOKEN, str(private_key.uri).encode()
+        else:
+            algorithm = IN_VAULT
+            plain = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         data_key_id = self._sealing()
-        nonce, ciphertext = self._encrypt(plain, _key_associated(key_id, ALGORITHM, data_key_id, binding))
-        return SealedKey(key_id, ALGORITHM, data_key_id, nonce, ciphertext)
+        nonce, ciphertext = self._encrypt(plain, _key_associated(key_id, algorithm, data_key_id, binding))
+        return SealedKey(key_id, algorithm, data_key_id, nonce, ciphertext)
 
     def seal_login(self, issuance_id: str, plain: bytes, *, binding: KeyBinding) -> SealedLogin:
         """Encrypt the login of an issuance for ``binding``; raises as `seal`."""
         data_key_id = self._sealing()
         nonce, ciphertext = self._encrypt(plain, _login_associated(issuance_id, data_key_id, binding))
-        return SealedLogin(issuance_id, ALGORITHM, data_key_id, nonce, ciphertext)
+        return SealedLogin(issuance_id, IN_VAULT, data_key_id, nonce, ciphertext)
 
     def unseal_login(self, sealed: SealedLogin, *, binding: KeyBinding) -> bytes | None:
         """The login again, or None where it cannot be opened any more: a login can be had anew, so that is no error."""
         secret = self._secrets.get(sealed.data_key_id)
-        if secret is None or sealed.algorithm != ALGORITHM:
+        if secret is None or sealed.algorithm != IN_VAULT:
             return None
         associated = _login_associated(sealed.issuance_id, sealed.data_key_id, binding)
         try:
@@ -95,7 +108,7 @@ class Vault:
         data_key_id = self._sealing()
         associated = _token_associated(connection_id, reference_number, data_key_id, environment)
         nonce, ciphertext = self._encrypt(text.encode(), associated)
-        return SealedToken(connection_id, reference_number, ALGORITHM, data_key_id, nonce, ciphertext)
+        return SealedToken(connection_id, reference_number, IN_VAULT, data_key_id, nonce, ciphertext)
 
     def unseal_token(self, sealed: SealedToken, *, environment: Environment) -> str:
         """The KSeF token again; raises as `unseal`, with the token's reference number as ``key_id``."""
@@ -108,21 +121,21 @@ class Vault:
             pass
         raise StorageError("vault_key_damaged", key_id=reference)
 
-    def unseal(self, sealed: SealedKey, *, binding: KeyBinding) -> PrivateKey:
-        """The private key again.
+    def unseal(self, sealed: SealedKey, *, binding: KeyBinding) -> PrivateKey | KeyUri:
+        """The private key again, or where it is: on a token.
 
         Raises:
             StorageError: each with ``key_id``: ``vault_key_damaged`` (the record, or what it is bound to, is not what
                 was sealed), ``vault_data_key_missing``, ``vault_algorithm_unknown``.
         """
-        secret = self._opening(sealed.algorithm, sealed.data_key_id, sealed.key_id)
+        secret = self._opening(sealed.algorithm, sealed.data_key_id, sealed.key_id, known=(IN_VAULT, ON_TOKEN))
         private_key = _decrypt(secret, sealed, binding)
         if private_key is None:
             raise StorageError("vault_key_damaged", key_id=sealed.key_id)
         return private_key
 
-    def _opening(self, algorithm: str, data_key_id: str, key_id: str) -> bytes:
-        if algorithm != ALGORITHM:
+    def _opening(self, algorithm: str, data_key_id: str, key_id: str, *, known: tuple[str, ...] = (IN_VAULT,)) -> bytes:
+        if algorithm not in known:
             raise StorageError("vault_algorithm_unknown", key_id=key_id, algorithm=algorithm)
         secret = self._secrets.get(data_key_id)
         if secret is None:
@@ -191,10 +204,12 @@ def _unwrap(master: MasterKey, wrapped: WrappedDataKey) -> bytes:
     return secret
 
 
-def _decrypt(secret: bytes, sealed: SealedKey, binding: KeyBinding) -> PrivateKey | None:
+def _decrypt(secret: bytes, sealed: SealedKey, binding: KeyBinding) -> PrivateKey | KeyUri | None:
     associated = _key_associated(sealed.key_id, sealed.algorithm, sealed.data_key_id, binding)
     try:
         plain = AESGCM(secret).decrypt(sealed.nonce, sealed.ciphertext, associated)
+        if sealed.algorithm == ON_TOKEN:
+            return KeyUri.parse(plain.decode())
         private_key = load_der_private_key(plain, None)
     except (InvalidTag, ValueError):
         return None
@@ -206,13 +221,11 @@ def _key_associated(key_id: str, algorithm: str, data_key_id: str, binding: KeyB
 
 
 def _login_associated(issuance_id: str, data_key_id: str, binding: KeyBinding) -> bytes:
-    return _bytes_of("klucznik login 1", ALGORITHM, issuance_id, data_key_id, *_bound_to(binding))
+    return _bytes_of("klucznik login 1", IN_VAULT, issuance_id, data_key_id, *_bound_to(binding))
 
 
 def _token_associated(connection_id: str, reference_number: str, data_key_id: str, environment: Environment) -> bytes:
-    return _bytes_of(
-        "klucznik KSeF token 1", ALGORITHM, connection_id, reference_number, data_key_id, environment.value
-    )
+    return _bytes_of("klucznik KSeF token 1", IN_VAULT, connection_id, reference_number, data_key_id, environment.value)
 
 
 def _bound_to(binding: KeyBinding) -> tuple[str, str, str]:

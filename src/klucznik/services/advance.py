@@ -22,6 +22,7 @@ from klucznik.errors import (
     KlucznikError,
     KsefRefused,
     Paced,
+    Pkcs11Error,
     RateLimited,
     SignatureNeeded,
     StorageError,
@@ -32,7 +33,7 @@ from klucznik.services.installation import Installation
 from klucznik.services.login import Login
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.road import LEASE_LASTS, Road
-from klucznik.services.road.waiting import park, park_until_ksef_answers
+from klucznik.services.road.waiting import park, park_until_it_answers
 from klucznik.services.road.walk import walk
 from klucznik.services.sign_in import SignedIn, Signer
 from klucznik.storage import issuances, leases
@@ -123,8 +124,12 @@ class Walk:
         elif isinstance(error, SignatureNeeded) or (isinstance(error, KsefRefused) and not error.passing):
             # Whoever is signed in may not do this: somebody has to sign in who may.
             await park(self.road, issuance, WaitKind.NEEDS_SIGNATURE, None, error.reason)
+        elif isinstance(error, Pkcs11Error) and not error.passing:
+            # Cards lock after a few wrong PINs: nothing but a person tries again.
+            await park(self.road, issuance, WaitKind.PKCS11_REFUSES, None, error.reason)
         else:
-            await park_until_ksef_answers(self.road, issuance, error.reason)
+            kind = WaitKind.PKCS11_AWAY if isinstance(error, Pkcs11Error) else WaitKind.KSEF_UNAVAILABLE
+            await park_until_it_answers(self.road, issuance, error.reason, kind)
 
 
 def _may_look(issuance: Issuance, installation: Installation) -> bool:

@@ -13,7 +13,7 @@ from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.certificates import HeldCertificate
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
-from klucznik.keys.export import pem_files, pkcs12_file, write_export
+from klucznik.keys.export import certificate_file, pem_files, pkcs12_file, write_export
 from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.sign_in import unsealed
@@ -24,6 +24,7 @@ from klucznik.storage import certificates, program_uses
 class ExportFormat(StrEnum):
     PEM = "pem"
     PKCS12 = "p12"
+    CERTIFICATE = "crt"  # without the key
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ async def export(
     context: Context | None = None,
     serial_number: str | None = None,
     directory: Path,
-    password: bytes,
+    password: bytes | None,
     format: ExportFormat,
     program: str | None = None,
 ) -> list[Exported]:
@@ -49,9 +50,11 @@ async def export(
     Args:
         context: the usable ones of whoever signs in for it, see `ways.holder_for`.
         program: who gets them; remembered, so that a revocation can say who will notice.
+        password: for the keys; None only where none is written.
 
     Raises:
-        InputError: ``nothing_to_export``; ``file_exists`` and the like from `keys.safe_files`; the password's own.
+        InputError: ``nothing_to_export``; ``export_key_on_token`` (``serial``), as such a key cannot leave;
+            ``file_exists`` and the like from `keys.safe_files`; the password's own.
     """
     chosen = await _chosen(installation, context, serial_number)
     if not chosen:
@@ -60,14 +63,12 @@ async def export(
             wanted=serial_number or (context.value if context else None),
             environment=installation.environment.value,
         )
-    make = pem_files if format is ExportFormat.PEM else pkcs12_file
     contents: dict[str, bytes] = {}
     names: list[tuple[HeldCertificate, list[str]]] = []
     for held in chosen:
-        certificate, key = x509.load_der_x509_certificate(held.der), await unsealed(installation, held.key_id)
         # No PESEL in a file name: names of files travel further than their contents.
         stem = f"ksef-{held.type.value.lower()}-{held.serial_number}"
-        made = make(stem, certificate, key, password)
+        made = await _files(installation, held, stem, password, format)
         contents |= made
         names.append((held, list(made)))
     written = write_export(directory, contents)
@@ -80,6 +81,18 @@ async def export(
     return [Exported(held, tuple(directory / name for name in made)) for held, made in names]
 
 
+async def _files(
+    installation: Installation, held: HeldCertificate, stem: str, password: bytes | None, format: ExportFormat
+) -> dict[str, bytes]:
+    certificate = x509.load_der_x509_certificate(held.der)
+    if format is ExportFormat.CERTIFICATE:
+        return certificate_file(stem, certificate)
+    if held.key_on_token:
+        raise InputError("export_key_on_token", serial=held.serial_number)
+    make = pem_files if format is ExportFormat.PEM else pkcs12_file
+    return make(stem, certificate, await unsealed(installation, held.key_id), password or b"")
+
+
 def _record(
     installation: Installation,
     connection: Connection,
@@ -89,6 +102,12 @@ def _record(
 ) -> None:
     # In one order everywhere, so that two exports never wait for each other.
     for held in sorted(those, key=lambda one: (one.subject.type, one.subject.value, one.serial_number)):
+        if program is not None:
+            program_uses.record(
+                connection, installation.environment, held.serial_number, program, now=installation.clock.now()
+            )
+        if format is ExportFormat.CERTIFICATE:
+            continue  # no key has left
         facts: dict[str, Fact] = {
             "serial": held.serial_number,
             "type": held.type.value,
@@ -97,9 +116,6 @@ def _record(
         }
         if program is not None:
             facts["program"] = program
-            program_uses.record(
-                connection, installation.environment, held.serial_number, program, now=installation.clock.now()
-            )
         audit.record(installation, connection, held.subject, Entry(Event.KEY_EXPORTED, facts))
 
 

@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from klucznik.domain.audit import Entry, Event
 from klucznik.domain.certificates import HeldCertificate, Origin
 from klucznik.domain.identifiers import Subject, SubjectType
-from klucznik.domain.sealed import KeyBinding
+from klucznik.domain.sealed import ON_TOKEN, KeyBinding
 from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.installation import Installation
+from klucznik.services.token_keys import check_can_be_kept
 from klucznik.storage import certificates, private_keys
 from klucznik.storage.races import alone
 
@@ -27,6 +28,7 @@ async def bring_in(installation: Installation, brought: ImportedCertificate) -> 
 
     Raises:
         InputError: ``certificate_already_held``.
+        Pkcs11Error: ``pkcs11_token_not_set``, ``pkcs11_other_token``: its key is on a token that is not ours.
     """
     facts, certificate = brought.facts, brought.pair.certificate
     held = await installation.database.read(
@@ -34,6 +36,7 @@ async def bring_in(installation: Installation, brought: ImportedCertificate) -> 
     )
     if held is not None:
         raise InputError("certificate_already_held", serial=facts.serial_number)
+    await check_can_be_kept(installation, brought.pair.private_key)
     # A certificate of a fingerprint names no identity; it is kept under its own fingerprint.
     subject = facts.subject or Subject(SubjectType.FINGERPRINT, _fingerprint(brought))
     key_id, now = secrets.token_hex(16), installation.clock.now()
@@ -51,6 +54,7 @@ async def bring_in(installation: Installation, brought: ImportedCertificate) -> 
         der=certificate.public_bytes(Encoding.DER),
         key_id=key_id,
         origin=Origin.IMPORTED,
+        key_on_token=sealed.algorithm == ON_TOKEN,
     )
 
     def commit(connection: Connection) -> None:

@@ -16,7 +16,7 @@ from klucznik.domain.audit import INSTALLATION, Entry, Event, Head
 from klucznik.domain.environments import Endpoint, Environment, endpoint
 from klucznik.domain.sealed import WrappedDataKey
 from klucznik.domain.values import InvalidValue
-from klucznik.errors import InputError, StorageError
+from klucznik.errors import InputError, Pkcs11Error, StorageError
 from klucznik.keys.master_key import MasterKey, master_key_file, master_key_from_environment
 from klucznik.keys.safe_files import make_directory
 from klucznik.keys.vault import Vault
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import httpx
     from sqlalchemy import Connection
 
+    from klucznik.keys.pkcs11 import KeyToken
     from klucznik.storage.paces_postgresql import PostgresqlPacer
 
 DATABASE_FILE = "klucznik.db"
@@ -54,6 +55,7 @@ class Installation:
         owner: names this process in leases and in the audit log.
         heads: see `audit.Pen`.
         server: URL of the database where it is on a server, which several workers may share.
+        key_token: the card or HSM with the keys of those rows of the vault that have none.
     """
 
     home: Path
@@ -66,10 +68,18 @@ class Installation:
     owner: str
     heads: dict[str, Head] = field(default_factory=dict, repr=False)
     server: str | None = field(default=None, repr=False)
+    key_token: KeyToken | None = None
 
     @property
     def environment(self) -> Environment:
         return self.endpoint.environment
+
+    @property
+    def token_of_keys(self) -> KeyToken:
+        """The token, where a key on it is asked for; raises Pkcs11Error ``pkcs11_token_not_set``."""
+        if self.key_token is None:
+            raise Pkcs11Error("pkcs11_token_not_set")
+        return self.key_token
 
     @classmethod
     async def open(
@@ -83,6 +93,7 @@ class Installation:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         watcher: Watcher = unwatched,
+        key_token: KeyToken | None = None,
     ) -> Self:
         """Open the installation in `home`, made at first use.
 
@@ -92,6 +103,7 @@ class Installation:
             master_key: the vault's master key in base64 (32 bytes). Without it the file ``vault.key`` in `home` is
                 used, and made where there is neither a key nor anything sealed with one.
             watcher: told of every call to KSeF, when it is over.
+            key_token: where keys may be made and kept instead of the vault.
 
         Raises:
             InputError: an address or the master key cannot be used.
@@ -112,7 +124,7 @@ class Installation:
         ksef = KsefClient(
             where, clock=time, transport=transport, timeout_s=ANSWER_WITHIN_S, pacer=pacer, watcher=watcher
         )
-        return cls(home, where, database, vault, ksef, pacer, time, owner, server=database_url)
+        return cls(home, where, database, vault, ksef, pacer, time, owner, server=database_url, key_token=key_token)
 
     async def wake(self, issuance_id: str) -> None:
         """Tell the workers that an issuance is due. A hint and no more: a worker who misses it finds the row."""

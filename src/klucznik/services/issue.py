@@ -5,6 +5,7 @@ The lease of the subject is held from before the limits are read until the road 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from klucznik.domain.certificates import PAIR, CertificateType, HeldCertificate
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.keytype import KeyType
-from klucznik.domain.waits import LONGEST_WAIT_FOR_LIMITS, WaitKind
+from klucznik.domain.waits import LONGEST_WAIT_FOR_LIMITS
 from klucznik.errors import SubjectBusy
 from klucznik.services import audit, login
 from klucznik.services.advance import held, load
@@ -43,6 +44,7 @@ async def issue(
     key_type: KeyType = KeyType.EC,
     another_pair: bool = False,
     wait_for_limits: bool = False,
+    keys_on_token: bool = False,
     listener: Listener = unheard,
 ) -> Outcome:
     """Issue what the subject lacks of a pair (Authentication and Offline).
@@ -54,18 +56,21 @@ async def issue(
         credential: what to sign in with; None: an Authentication certificate from the vault.
         another_pair: issue a whole new pair although a valid one is held.
         wait_for_limits: where the limits leave no room, leave the order waiting for up to 60 days instead of ending it.
+        keys_on_token: make the keys on the installation's card or HSM (`Installation.key_token`); they stay there.
 
     Returns:
         `Refusal` when KSeF's limits do not leave room; then no request was filed.
 
     Raises:
+        Pkcs11Error: the keys are to be made on a token, which is not to be had.
         KsefRefused: KSeF rejected a sign-in or a request.
         KsefUnavailable: KSeF does not answer, or is not done after ten minutes; calling again goes on where it stopped.
         SubjectBusy: another issuance of the same subject is running and does not end within two minutes.
     """
-    ordering = await _Ordering.begin(
-        installation, context, credential, key_type, another_pair, wait_for_limits, listener=listener
-    )
+    if keys_on_token:  # a wrong PIN is told before anything is ordered
+        await asyncio.to_thread(installation.token_of_keys.check)
+    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token)
+    ordering = await _Ordering.begin(installation, context, credential, wanted, listener=listener)
     return ordering if isinstance(ordering, AlreadyHeld) else await ordering.carry_out()
 
 
@@ -77,16 +82,26 @@ async def order(
     key_type: KeyType = KeyType.EC,
     another_pair: bool = False,
     wait_for_limits: bool = False,
+    keys_on_token: bool = False,
     listener: Listener = unheard,
 ) -> Issuance | AlreadyHeld:
     """Sign in and order as `issue` does, and leave the rest to a worker: nothing but the sign-in is asked of KSeF here.
 
     The login rests in the vault until the issuance ends. Arguments and errors are those of `issue`.
     """
-    ordering = await _Ordering.begin(
-        installation, context, credential, key_type, another_pair, wait_for_limits, listener=listener
-    )
+    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token)
+    ordering = await _Ordering.begin(installation, context, credential, wanted, listener=listener)
     return ordering if isinstance(ordering, AlreadyHeld) else await ordering.leave()
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What was asked for; the arguments of `issue`."""
+
+    key_type: KeyType
+    another_pair: bool
+    wait_for_limits: bool
+    keys_on_token: bool
 
 
 @dataclass
@@ -96,9 +111,7 @@ class _Ordering:
     installation: Installation
     signed_in: SignedIn
     signer: Signer
-    key_type: KeyType
-    another_pair: bool
-    wait_for_limits: bool
+    wanted: _Wanted
     listener: Listener
     ordered: str | None = None
 
@@ -108,19 +121,17 @@ class _Ordering:
         installation: Installation,
         context: Context,
         credential: Credential | None,
-        key_type: KeyType,
-        another_pair: bool,
-        wait_for_limits: bool,
+        wanted: _Wanted,
         *,
         listener: Listener,
     ) -> _Ordering | AlreadyHeld:
         signer = await signer_for(installation, context, credential)
-        if not another_pair and not await _unfinished(installation, signer.subject):
+        if not wanted.another_pair and not await _unfinished(installation, signer.subject):
             pair = await _held_pair(installation, signer.subject)
             if len(pair) == len(PAIR):
                 return AlreadyHeld(signer.subject, context, pair)
         signed_in = await sign_in(installation, context, signer, listener=listener)
-        return cls(installation, signed_in, signer, key_type, another_pair, wait_for_limits, listener)
+        return cls(installation, signed_in, signer, wanted, listener)
 
     async def carry_out(self) -> Outcome:
         """Order and see it through."""
@@ -162,7 +173,7 @@ class _Ordering:
         if issuance is not None:
             issuance = await self._keep_login(issuance, lease)
         else:
-            pair = () if self.another_pair else await _held_pair(self.installation, subject)
+            pair = () if self.wanted.another_pair else await _held_pair(self.installation, subject)
             missing = tuple(kind for kind in PAIR if kind not in {certificate.type for certificate in pair})
             if not missing:
                 return None
@@ -181,9 +192,10 @@ class _Ordering:
                 login.keep(connection, sealed, self.signed_in)
                 replaced = Entry(Event.LOGIN_REPLACED, {"context": self.signed_in.context.value}, issuance.id)
                 audit.record(self.installation, connection, issuance.subject, replaced)
-            if issuance.wait is None or issuance.wait.kind is not WaitKind.NEEDS_SIGNATURE:
+            if issuance.wait is None or issuance.wait.until is not None:
                 return issuance
-            return issuances.save(connection, replace(issuance, wait=None), now=now)  # somebody has signed
+            # Only a person could end that wait, and here somebody has come.
+            return issuances.save(connection, replace(issuance, wait=None), now=now)
 
         return await self.installation.database.write(commit)
 
@@ -194,11 +206,12 @@ class _Ordering:
             environment=self.installation.environment,
             context=self.signed_in.context,
             subject=self.signed_in.subject,
-            key_type=self.key_type,
+            key_type=self.wanted.key_type,
             state=IssuanceState.PLANNED,
             missing=missing,
             created_at=now,
-            limits_until=now + LONGEST_WAIT_FOR_LIMITS if self.wait_for_limits else None,
+            limits_until=now + LONGEST_WAIT_FOR_LIMITS if self.wanted.wait_for_limits else None,
+            keys_on_token=self.wanted.keys_on_token,
         )
         sealed = login.seal(self.installation, issuance, self.signed_in)
 

@@ -30,6 +30,7 @@ from klucznik.services.sign_in import (
     signer_with_key,
     unsealed,
 )
+from klucznik.services.token_keys import check_can_be_kept
 from klucznik.storage import certificates, operators, private_keys
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ async def set_operator(
 
     Raises:
         CredentialError: ``operator_credential_of_other``, and as `check_environment`.
+        Pkcs11Error: as `check_can_be_kept`.
         SignInRefused: KSeF does not let the credential in; nothing is kept.
     """
     operator = Operator(installation.environment, nip, name)
@@ -116,6 +118,7 @@ async def _proved(
             given=str(credential.holder.signs_in_as),
             wanted=str(operator.subject),
         )
+    await check_can_be_kept(installation, credential.private_key)
     signer = signer_with_key(credential.certificate, credential.private_key, operator.subject, installation.clock)
     listener(Progress(Stage.SIGNING_IN))
     await installation.ksef.prove(Context.of_nip(operator.nip), signer.sign, identifier_type=signer.identifier_type)

@@ -5,6 +5,7 @@ Rule 6 of the design: first the certificate itself, then a real login with the o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,6 +90,7 @@ def _checked(issuance: Issuance, enrollment: Enrollment, der: bytes, *, now: dat
         der=der,
         key_id=enrollment.key_id,
         origin=Origin.ISSUED,
+        key_on_token=issuance.keys_on_token,
     )
 
 
@@ -124,7 +126,8 @@ async def _log_in(installation: Installation, context: Context, held: HeldCertif
 
 
 async def _sign_kod2(installation: Installation, context: Context, held: HeldCertificate) -> Proof:
-    link = sign_link(
+    link = await asyncio.to_thread(
+        sign_link,
         qr_host=installation.endpoint.qr_host,
         context=context,
         seller_nip=context.value[:10],

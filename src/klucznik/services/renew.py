@@ -259,6 +259,7 @@ class _Ordering:
             # Room may come while the old certificate can still sign in.
             limits_until=plan.signs_in_until,
             replaces=plan.replaces,
+            keys_on_token=plan.in_service[0].key_on_token,
         )
         sealed = login.seal(self.installation, issuance, signed_in)
 

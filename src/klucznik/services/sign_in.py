@@ -5,6 +5,7 @@ Which of them acts for a company is what its connection says (`ways`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,6 +16,7 @@ from klucznik.clock import Clock
 from klucznik.domain.certificates import HeldCertificate
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject, SubjectType
+from klucznik.domain.key_uri import KeyUri
 from klucznik.domain.ksef_token import KsefToken
 from klucznik.errors import CredentialError, KsefError, SignatureNeeded, StorageError
 from klucznik.keys.generate import PrivateKey
@@ -88,8 +90,13 @@ class SignedIn:
 
 
 def signer_with_key(certificate: x509.Certificate, private_key: PrivateKey, subject: Subject, clock: Clock) -> Signer:
-    """A signer whose key is in memory."""
-    return Signer(subject, lambda xml: sign_document(xml, certificate, private_key, now=clock.now()))
+    """A signer with a key at hand, in memory or on a token."""
+
+    async def sign(xml: bytes) -> bytes:
+        # Aside: a card takes a second, and the lease of whoever waits for it must go on being renewed.
+        return await asyncio.to_thread(sign_document, xml, certificate, private_key, now=clock.now())
+
+    return Signer(subject, sign)
 
 
 def signer_of(installation: Installation, credential: Credential) -> Signer:
@@ -140,12 +147,16 @@ async def unsealed(installation: Installation, key_id: str) -> PrivateKey:
 
     Raises:
         StorageError: ``vault_key_missing``, or the vault's own reasons where the record was damaged or moved.
+        Pkcs11Error: the key is on a token, which is not to be had.
     """
     found = await installation.database.read(lambda connection: private_keys.load(connection, key_id))
     if found is None:
         raise StorageError("vault_key_missing", key=key_id)
     sealed, binding = found
-    return installation.vault.unseal(sealed, binding=binding)
+    opened = installation.vault.unseal(sealed, binding=binding)
+    if isinstance(opened, KeyUri):
+        return await asyncio.to_thread(installation.token_of_keys.key, opened)
+    return opened
 
 
 async def sign_in(

@@ -11,7 +11,11 @@ from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, t
 from klucznik.domain.certificates import EXPIRES_WITHIN, CertificateType, Expiry, HeldCertificate, Origin
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Subject, SubjectType
-from klucznik.storage.schema import certificates
+from klucznik.domain.sealed import ON_TOKEN
+from klucznik.storage.schema import certificates, private_keys
+
+# With each certificate, how its key is kept.
+_HELD = select(certificates, private_keys.c.algorithm.label("key_kept")).join(private_keys)
 
 
 def add(connection: Connection, certificate: HeldCertificate, *, now: datetime) -> None:
@@ -38,9 +42,7 @@ def add(connection: Connection, certificate: HeldCertificate, *, now: datetime) 
 
 def by_serial(connection: Connection, environment: Environment, serial_number: str) -> HeldCertificate | None:
     row = connection.execute(
-        select(certificates).where(
-            certificates.c.environment == environment.value, certificates.c.serial_number == serial_number
-        )
+        _HELD.where(certificates.c.environment == environment.value, certificates.c.serial_number == serial_number)
     ).one_or_none()
     return None if row is None else _certificate(row)
 
@@ -48,13 +50,11 @@ def by_serial(connection: Connection, environment: Environment, serial_number: s
 def of_subject(connection: Connection, environment: Environment, subject: Subject) -> list[HeldCertificate]:
     """Newest first."""
     rows = connection.execute(
-        select(certificates)
-        .where(
+        _HELD.where(
             certificates.c.environment == environment.value,
             certificates.c.subject_type == subject.type.value,
             certificates.c.subject_value == subject.value,
-        )
-        .order_by(certificates.c.valid_from.desc(), certificates.c.created_at.desc())
+        ).order_by(certificates.c.valid_from.desc(), certificates.c.created_at.desc())
     )
     return [_certificate(row) for row in rows]
 
@@ -73,9 +73,9 @@ def of_subjects(
         for kind in SubjectType
     ]
     rows = connection.execute(
-        select(certificates)
-        .where(certificates.c.environment == environment.value, or_(*theirs))
-        .order_by(certificates.c.valid_from.desc(), certificates.c.created_at.desc())
+        _HELD.where(certificates.c.environment == environment.value, or_(*theirs)).order_by(
+            certificates.c.valid_from.desc(), certificates.c.created_at.desc()
+        )
     )
     for certificate in map(_certificate, rows):
         found[certificate.subject].append(certificate)
@@ -86,7 +86,7 @@ def page(
     connection: Connection, environment: Environment, *, after: str | None = None, size: int = 1000
 ) -> list[HeldCertificate]:
     """Everything in the vault for an environment, paged by serial number."""
-    query = select(certificates).where(certificates.c.environment == environment.value)
+    query = _HELD.where(certificates.c.environment == environment.value)
     if after is not None:
         query = query.where(certificates.c.serial_number > after)
     rows = connection.execute(query.order_by(certificates.c.serial_number).limit(size))
@@ -169,6 +169,7 @@ def _certificate(row: Row[Any]) -> HeldCertificate:
         valid_to=row.valid_to,
         der=row.der,
         key_id=row.key_id,
+        key_on_token=row.key_kept == ON_TOKEN,
         origin=Origin(row.origin),
         verified_at=row.verified_at,
         revoked_at=row.revoked_at,

@@ -37,6 +37,7 @@ def add(connection: Connection, issuance: Issuance, *, now: datetime) -> None:
             key_type=issuance.key_type.value,
             replaces=None if issuance.replaces is None else list(issuance.replaces),
             ignores_reserve=issuance.ignores_reserve,
+            keys_on_token=issuance.keys_on_token,
             created_at=issuance.created_at,
             updated_at=now,
             **_changing(issuance, now),
@@ -343,6 +344,7 @@ def _issuance(row: Row[Any]) -> Issuance:
         cancelled_at=row.cancelled_at,
         replaces=None if row.replaces is None else tuple(row.replaces),
         ignores_reserve=row.ignores_reserve,
+        keys_on_token=row.keys_on_token,
         version=row.version,
     )
 

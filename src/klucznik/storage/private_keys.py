@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
@@ -45,6 +46,12 @@ def add(connection: Connection, key: SealedKey, binding: KeyBinding, *, now: dat
             created_at=now,
         )
     )
+
+
+def known(connection: Connection, key_ids: Collection[str]) -> frozenset[str]:
+    """Those of the ids that a key here has."""
+    rows = connection.execute(select(private_keys.c.id).where(private_keys.c.id.in_(key_ids)))
+    return frozenset(rows.scalars())
 
 
 def load(connection: Connection, key_id: str) -> tuple[SealedKey, KeyBinding] | None:

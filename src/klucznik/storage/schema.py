@@ -97,6 +97,7 @@ issuances = Table(
     # Serial numbers of the certificates that a renewal replaces; None: no renewal.
     Column("replaces", JSON(none_as_null=True)),
     Column("ignores_reserve", Boolean, nullable=False, server_default=false()),
+    Column("keys_on_token", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),

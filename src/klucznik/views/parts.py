@@ -44,5 +44,6 @@ def certificate(value: HeldCertificate) -> dict[str, Json]:
         "name": value.name,
         "valid_from": moment(value.valid_from),
         "valid_to": moment(value.valid_to),
+        "key_at": "token" if value.key_on_token else "vault",
         "verified": value.verified_at is not None,
     }

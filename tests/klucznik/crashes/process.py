@@ -72,8 +72,8 @@ class Place:
         return Context.of_nip(self.nip)
 
     def credential(self, now: datetime) -> Credential:
-        files = {"cert": self.papers / "credential.crt", "key": self.papers / "credential.key"}
-        return load_credential(**files, password=None, now=now)
+        cert, key = self.papers / "credential.crt", self.papers / "credential.key"
+        return load_credential(cert=cert, key=key, password=None, now=now)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tests.klucznik.keys.builders import ec_key, other_key, rsa_key
 
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import SubjectType
+from klucznik.domain.key_uri import KeyUri
 from klucznik.domain.sealed import KeyBinding, SealedKey, WrappedDataKey
 from klucznik.errors import StorageError
 from klucznik.keys.generate import PrivateKey
@@ -28,7 +29,8 @@ def fresh() -> tuple[Vault, WrappedDataKey]:
     return vault, vault.new_data_key()
 
 
-def plain(key: PrivateKey) -> bytes:
+def plain(key: PrivateKey | KeyUri) -> bytes:
+    assert not isinstance(key, KeyUri)
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 

@@ -300,9 +300,10 @@ def test_no_rubbish_gets_past_the_errors_of_the_tree(tmp_path: Path, rubbish: by
     (tmp_path / "cert").write_bytes(good())
     (tmp_path / "key").write_bytes(plain())
     (tmp_path / where).write_bytes(rubbish)
-    paths = {"p12": tmp_path / "p12"} if where == "p12" else {"cert": tmp_path / "cert", "key": tmp_path / "key"}
+    named = ("p12",) if where == "p12" else ("cert", "key")
+    cert, key, p12 = (tmp_path / name if name in named else None for name in ("cert", "key", "p12"))
     with pytest.raises(CredentialError):
-        load_credential(**paths, password=PASSWORD, now=NOW)
+        load_credential(cert=cert, key=key, p12=p12, password=PASSWORD, now=NOW)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

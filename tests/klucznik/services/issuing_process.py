@@ -16,8 +16,8 @@ from klucznik.services.issue import issue
 
 
 async def main(home: str, database: str, url: str, nip: str, directory: str) -> None:
-    files = {"cert": Path(directory) / "credential.crt", "key": Path(directory) / "credential.key"}
-    credential = load_credential(**files, password=None, now=datetime.now(UTC))
+    cert, key = Path(directory) / "credential.crt", Path(directory) / "credential.key"
+    credential = load_credential(cert=cert, key=key, password=None, now=datetime.now(UTC))
     async with await Installation.open(Path(home), database_url=database or None, ksef_url=url) as klucznik:
         await issue(klucznik, Context.of_nip(nip), credential)
 

@@ -19,8 +19,9 @@ from klucznik.domain.preflight import Finding, Refusal, preflight
 from klucznik.domain.sealed import KeyBinding, SealedKey
 from klucznik.domain.waits import WaitKind
 from klucznik.keys.csr import build_csr
-from klucznik.keys.generate import generate_key
+from klucznik.keys.generate import PrivateKey, generate_key
 from klucznik.services import refusals
+from klucznik.services.installation import Installation
 from klucznik.services.naming import certificate_name
 from klucznik.services.progress import Progress, Stage
 from klucznik.services.road.commits import Road
@@ -49,8 +50,8 @@ async def prepare(
     road: Road, issuance: Issuance, kind: CertificateType, data: EnrollmentData, attempt: int = 1
 ) -> tuple[Enrollment, SealedKey, KeyBinding]:
     """A key, sealed for the vault, and its CSR. The key itself lives in this function only."""
-    private_key = await asyncio.to_thread(generate_key, issuance.key_type)
     key_id = secrets.token_hex(16)
+    private_key, csr = await asyncio.to_thread(_make_key, road.installation, issuance, key_id, data)
     subject = issuance.subject
     binding = KeyBinding(issuance.environment, subject.type, subject.value)
     enrollment = Enrollment(
@@ -59,10 +60,20 @@ async def prepare(
         type=kind,
         name=certificate_name(kind, road.now, issuance.id, attempt),
         key_id=key_id,
-        csr=build_csr(data, private_key),
+        csr=csr,
         state=EnrollmentState.KEY_COMMITTED,
     )
     return enrollment, road.installation.vault.seal(key_id, private_key, binding=binding), binding
+
+
+def _make_key(
+    installation: Installation, issuance: Issuance, key_id: str, data: EnrollmentData
+) -> tuple[PrivateKey, bytes]:
+    if issuance.keys_on_token:
+        private_key: PrivateKey = installation.token_of_keys.make_key(issuance.key_type, key_id)
+    else:
+        private_key = generate_key(issuance.key_type)
+    return private_key, build_csr(data, private_key)
 
 
 async def commit_keys(
@@ -78,7 +89,10 @@ async def commit_keys(
             issuances.add_enrollment(connection, enrollment, now=road.now)
         return issuances.save(connection, issuance, now=road.now)
 
-    keys = [{"type": row.type.value, "name": row.name, "key": row.key_id} for row, _, _ in prepared]
+    keys = [
+        {"type": row.type.value, "name": row.name, "key": row.key_id, "kept": sealed.algorithm}
+        for row, sealed, _ in prepared
+    ]
     decision: dict[str, Fact] = {"limits": limits_facts(limits), "needed": len(prepared), "keys": keys, **facts}
     saved = await road.commit(commit, Entry(Event.PREFLIGHT_PASSED, decision, issuance.id))
     road.listener(Progress(Stage.KEYS_COMMITTED))

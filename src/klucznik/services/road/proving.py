@@ -16,7 +16,7 @@ from klucznik.services import proof
 from klucznik.services.connections import record_issued
 from klucznik.services.progress import Progress, Stage
 from klucznik.services.road.commits import Road
-from klucznik.services.road.waiting import park, park_until_ksef_answers
+from klucznik.services.road.waiting import park, park_until_it_answers
 from klucznik.services.together import together
 from klucznik.storage import certificates, issuances
 
@@ -69,7 +69,7 @@ async def _prove_later(road: Road, issuance: Issuance, error: SignInRefused | Ks
     """The certificates are in the vault; that KSeF does not answer now says nothing about them."""
     if isinstance(error, (RateLimited, Paced)):
         return await park(road, issuance, WaitKind.PACED, error.until, error.reason)
-    return await park_until_ksef_answers(road, issuance, error.reason)
+    return await park_until_it_answers(road, issuance, error.reason)
 
 
 async def _reject_authentication(road: Road, those: Sequence[Enrollment], error: SignInRefused) -> None:

@@ -17,7 +17,7 @@ from klucznik.services.road.commits import Looking, Road
 SHORT_WAIT = timedelta(seconds=2)
 _LONGEST_PAUSE_S = 100
 # Waits that only a person or many days can end are recorded when they begin; the others are KSeF's everyday life.
-_WAITS_THAT_MATTER = (WaitKind.NEEDS_SIGNATURE, WaitKind.LIMITS, WaitKind.WRONG_CERTIFICATE)
+_WAITS_THAT_MATTER = (WaitKind.NEEDS_SIGNATURE, WaitKind.PKCS11_REFUSES, WaitKind.LIMITS, WaitKind.WRONG_CERTIFICATE)
 
 
 def take_up(road: Road, issuance: Issuance) -> Issuance:
@@ -89,8 +89,10 @@ async def park(
     return parked
 
 
-async def park_until_ksef_answers(road: Road, issuance: Issuance, reason: str) -> Issuance:
-    """Commit that KSeF gave no usable answer; the longer that lasts, the more seldom it is asked."""
-    kind, before = WaitKind.KSEF_UNAVAILABLE, road.before
+async def park_until_it_answers(
+    road: Road, issuance: Issuance, reason: str, kind: WaitKind = WaitKind.KSEF_UNAVAILABLE
+) -> Issuance:
+    """Commit that KSeF, or a token, gave no usable answer; the longer that lasts, the more seldom it is asked."""
+    before = road.before
     looks = before.looks if before is not None and before.kind is kind else 0
     return await park(road, issuance, kind, road.now + pause(kind, looks), reason)
