@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection, select
 from tests.klucznik.databases import database_url
 from tests.klucznik.services import dying_process
+from tests.klucznik.services.renewing import make_due
 from tests.klucznik.tokens import CARD, CARD_PIN, HSM, HSM_PIN, WRONG_PIN, Tokens
 from tests.klucznik.world import (
     QUICK,
@@ -44,6 +45,7 @@ from klucznik.services.export import ExportFormat, export
 from klucznik.services.import_ import bring_in
 from klucznik.services.installation import Installation
 from klucznik.services.issue import Issued, issue, order
+from klucznik.services.renew import RenewalEnd, renew
 from klucznik.services.sign_in import unsealed
 from klucznik.services.token_keys import made_here, unknown_keys
 from klucznik.storage import issuances
@@ -206,6 +208,24 @@ async def test_a_token_that_is_away_is_waited_for(tmp_path: Path, ksef: Sandbox,
         done = await advance(klucznik, issuance_id)
         assert done.state.value == "done"
         assert all(one.key_on_token for one in await in_vault(klucznik))
+
+
+@pytest.mark.parametrize("key_type", KeyType)
+async def test_a_renewal_makes_its_keys_where_the_old_ones_are(
+    tmp_path: Path, ksef: Sandbox, tokens: Tokens, key_type: KeyType
+) -> None:
+    nip = some_nip()
+    async with with_token(tmp_path / "home", ksef, tokens.hsm()) as klucznik:
+        old = await issue(klucznik, context_of(nip), company(nip, ksef), key_type=key_type, keys_on_token=True)
+        assert isinstance(old, Issued)
+        make_due(ksef, old)
+        done = await renew(klucznik, nip_of(nip))
+        assert done is not None
+        assert done.end is RenewalEnd.RENEWED
+        on_token = {one["ID"].hex() for one in tokens.private_keys(HSM)}
+        both = {one.key_id for one in (*old.certificates, *done.certificates)}
+        assert len(both) == 4
+        assert both <= on_token
 
 
 async def test_a_certificate_is_imported_with_a_key_on_the_installations_token_and_no_other(
