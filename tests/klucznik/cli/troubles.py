@@ -20,9 +20,10 @@ def of_another_company(scene: Scene) -> list[str]:
 
 
 def blocked(scene: Scene) -> list[str]:
-    where = {"contextIdentifier": {"type": "Nip", "value": OTHER_NIP}}
+    nip = "8992689516"  # of nobody else: it stays blocked, and others share this KSeF
+    where = {"contextIdentifier": {"type": "Nip", "value": nip}}
     httpx.post(f"{scene.ksef.base_url}/testdata/context/block", json=where).raise_for_status()
-    return signing(*scene.seal(nip=OTHER_NIP), nip=OTHER_NIP)
+    return signing(*scene.seal(nip=nip), nip=nip)
 
 
 def at_url(url: str, *more: str) -> Given:
