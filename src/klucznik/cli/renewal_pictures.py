@@ -136,7 +136,10 @@ def _troubles(done: Renewed, words: Words) -> Iterable[RenderableType]:
         lines += _error_lines(done.error, words)
     if not lines:
         return []
-    return [Text(subject_text(done.subject, words), style="bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
+    return [
+        Text(subject_text(done.subject, words), style="bold"),
+        *(Padding(line, (0, 0, 0, 2), expand=False) for line in lines),
+    ]
 
 
 def _of_the_renewal(renewal: Renewal, words: Words) -> list[Text]:

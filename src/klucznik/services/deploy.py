@@ -29,6 +29,7 @@ from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.retire import KEEP_THEM, Retiring
 from klucznik.services.road import LEASE_LASTS
+from klucznik.services.see_through import wait_for_lease
 from klucznik.storage import certificates, connections, deployments, issuances, leases
 
 T = TypeVar("T")
@@ -67,25 +68,33 @@ async def follow_up(
     *,
     retiring: Retiring = KEEP_THEM,
     told_to: bool = False,
+    patient: bool = False,
     limit_s: float = hooks.TIME_LIMIT_S,
     listener: Listener = unheard,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> FollowUp:
     """Run the hooks that are to be run now, and deal with the old certificates when all of them have ended well.
 
     Args:
         retiring: which old certificates to revoke, beside what the connections ask for.
         told_to: run also what was given up or is to rest.
+        stopping: asked before each hook; True: this process is to end, so the rest is left to the next scan.
+        patient: wait, up to two minutes, for whoever is at work for this subject; a dead process' lease ends by then.
 
     Raises:
         SubjectBusy: somebody is at work for this subject.
     """
     issuance = await load(installation, issuance_id)
-    lease = await take_lease(installation, issuance.subject)
+    if patient:
+        lease = await wait_for_lease(installation, issuance.subject, listener)
+    else:
+        lease = await take_lease(installation, issuance.subject)
     async with held(installation, lease):
         closed = await installation.database.read(lambda connection: deployments.is_closed(connection, issuance_id))
         if closed:
             return FollowUp(issuance)
-        return await _Following(installation, issuance, lease, listener, limit_s).go(retiring, told_to=told_to)
+        following = _Following(installation, issuance, lease, listener, limit_s, stopping)
+        return await following.go(retiring, told_to=told_to)
 
 
 @dataclass
@@ -95,6 +104,7 @@ class _Following:
     lease: leases.Lease
     listener: Listener
     limit_s: float
+    stopping: Callable[[], bool]
     _served: list[Connection] = field(default_factory=list, init=False)
     _new: list[HeldCertificate] = field(default_factory=list, init=False)
 
@@ -103,7 +113,7 @@ class _Following:
         found = {hook.name: hook for hook in hooks.hooks_for(self.installation.home, self._served)}
         ended = []
         for planned in await self._planned(list(found)):
-            if planned.may_run(self.installation.clock.now(), told_to=told_to):
+            if planned.may_run(self.installation.clock.now(), told_to=told_to) and not self.stopping():
                 ended.append(await self._run(planned, found.get(planned.hook)))
             else:
                 ended.append(planned)

@@ -108,8 +108,11 @@ class Engine:
             self._start(issuance_id)
         return len(ready[:room])
 
+    def _scan(self) -> RenewalScan:
+        return RenewalScan(self.installation, self.listener, self._stopping.is_set)
+
     async def _scan_for_ever(self) -> None:
-        scan = RenewalScan(self.installation, self.listener)
+        scan = self._scan()
         while True:
             await scan.run()
             await by_the_machine(SCAN_EVERY_S)
@@ -129,7 +132,7 @@ class Engine:
                 self.installation, issuance_id, listener=self.listener, stopping=self._stopping.is_set
             )
             if issuance.replaces is not None and issuance.state is IssuanceState.DONE:
-                await RenewalScan(self.installation, self.listener).follow_up(issuance_id)
+                await self._scan().follow_up(issuance_id)
         except SubjectBusy:
             return  # somebody else is at it
         except KlucznikError as error:

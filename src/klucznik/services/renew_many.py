@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from klucznik.domain.identifiers import Subject
-from klucznik.errors import KlucznikError, SubjectBusy
+from klucznik.errors import KlucznikError
 from klucznik.services.advance import load
 from klucznik.services.deploy import FollowUp, follow_up, open_follow_ups
 from klucznik.services.installation import Installation
@@ -97,9 +97,9 @@ async def _follow(
     listener: Listener,
 ) -> Renewed:
     try:
-        after = await follow_up(installation, issuance_id, retiring=retiring, told_to=told_to, listener=listener)
-    except SubjectBusy:
-        return done  # whoever is at it deals with that too
+        after = await follow_up(
+            installation, issuance_id, retiring=retiring, told_to=told_to, patient=True, listener=listener
+        )
     except KlucznikError as error:
         return replace(done, error=error)
     return replace(done, after=(*done.after, after))

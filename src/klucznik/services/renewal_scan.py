@@ -35,10 +35,12 @@ class RenewalScan:
 
     Args:
         listener: told of each thing that happens.
+        stopping: asked between two steps; True: this process is to end.
     """
 
     installation: Installation
     listener: Listener = unheard
+    stopping: Callable[[], bool] = lambda: False
     _not_before: dict[Subject, datetime] = field(default_factory=dict, init=False, repr=False)
 
     async def run(self) -> None:
@@ -59,7 +61,7 @@ class RenewalScan:
     async def follow_up(self, issuance_id: str) -> None:
         """Run the hooks of a renewal that has just ended."""
         try:
-            await follow_up(self.installation, issuance_id, listener=self.listener)
+            await follow_up(self.installation, issuance_id, listener=self.listener, stopping=self.stopping)
         except SubjectBusy:
             return  # somebody else is at it, or the next scan is
 

@@ -13,10 +13,12 @@ from tests.klucznik.services.renewing import connect, due_pair, program, put_hoo
 from tests.klucznik.world import installed, some_nip
 
 from klucznik.domain.deployment import ATTEMPTS, Deployment, DeploymentState
+from klucznik.errors import SubjectBusy
 from klucznik.operations import LogFormat, LogLevel
 from klucznik.operations.log import logging_to
 from klucznik.operations.metrics import Metrics
 from klucznik.services import hooks
+from klucznik.services.advance import load, take_lease
 from klucznik.services.deploy import FollowUp, follow_up, open_follow_ups
 from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
@@ -274,3 +276,29 @@ async def test_renewals_and_hooks_are_counted_and_logged_with_whose_they_are(kse
     assert (wrong["level"], wrong["state"], wrong["exit_code"]) == ("warning", "failed", 3)
     assert good["issuance"] == wrong["issuance"]
     assert [line["renews"] for line in lines if line["event"] == "ended"] == [2]
+
+
+async def test_whoever_waits_for_the_summary_waits_for_a_dead_workers_lease(ksef: Sandbox, tmp_path: Path) -> None:
+    put_hook(tmp_path, "hook", "echo ran >>ran")
+    async with installed(tmp_path, ksef) as dying, installed(tmp_path, ksef) as klucznik:
+        issuance_id = await renewed(dying, ksef)
+        subject = (await load(dying, issuance_id)).subject
+        await take_lease(dying, subject)  # and is killed
+        with pytest.raises(SubjectBusy):
+            await follow_up(klucznik, issuance_id)
+        (done,) = await renew_many(klucznik, [subject])
+        assert done.well
+    assert said(tmp_path) == ["ran"]
+
+
+async def test_a_worker_that_is_to_stop_ends_the_hook_it_is_at_and_leaves_the_next(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    put_hook(tmp_path, "10-first", "echo first >>ran")
+    put_hook(tmp_path, "20-second", "echo second >>ran")
+    async with installed(tmp_path, ksef) as klucznik:
+        issuance_id = await renewed(klucznik, ksef)
+        after = await follow_up(klucznik, issuance_id, stopping=lambda: said(tmp_path) == ["first"])
+        assert states(after) == {"10-first": "succeeded", "20-second": "planned"}
+        await RenewalScan(klucznik).run()
+    assert said(tmp_path) == ["first", "second"]
