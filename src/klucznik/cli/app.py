@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import audit, backups, commands, issuances, language, permissions, pkcs11, renewals
+from klucznik.cli import audit, backups, commands, issuances, language, permissions, pkcs11, renewals, signing
 from klucznik.cli.demo import demo
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
@@ -23,6 +23,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "issue": commands.issue,
     "status": issuances.status,
     "resume": issuances.resume,
+    "sign": signing.sign,
     "cancel": issuances.cancel,
     "worker": issuances.worker,
     "renew": renewals.renew,

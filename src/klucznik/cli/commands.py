@@ -28,6 +28,7 @@ from klucznik.cli.options import (
     with_password,
 )
 from klucznik.cli.output import Output
+from klucznik.cli.signing import External, OutFile, have_signed, wants_external
 from klucznik.cli.state import Settings
 from klucznik.domain.identifiers import Context, Subject, SubjectType, nip_checksum_ok, parse_nip, parse_pesel
 from klucznik.domain.keytype import KeyType
@@ -36,6 +37,7 @@ from klucznik.ksef.calls import Watcher, unwatched
 
 if TYPE_CHECKING:
     from klucznik.domain.issuance import Issuance
+    from klucznik.domain.signature_requests import Options, SignatureRequest
     from klucznik.keys.credential import Credential
     from klucznik.services.installation import Installation
     from klucznik.services.outcomes import Outcome
@@ -79,6 +81,8 @@ def issue(
     another_pair: Annotated[bool, typer.Option("--another-pair", help="help.another_pair")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="help.wait")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="help.detach")] = False,
+    external: External = False,
+    out: OutFile = None,
     as_json: AsJson = False,
 ) -> int:
     from klucznik.cli.progress import Teller
@@ -87,6 +91,14 @@ def issue(
 
     settings, output = start(ctx, as_json)
     context = context_of(nip, output)
+    if wants_external(external, out, cert, key, p12):
+        options: Options = {
+            "key_type": key_type.value,
+            "keys_on_token": keys_on_token,
+            "another_pair": another_pair,
+            "wait_for_limits": wait,
+        }
+        return have_signed(settings, output, _signature_for(context, options), out=out, stay=not detach)
     credential = credential_of(settings, cert, key, p12, key_password_env)
     carry_out = order if detach else issue_pair
     outcome = with_installation(
@@ -103,6 +115,13 @@ def issue(
         ),
     )
     return show_outcome(outcome, settings, output)
+
+
+def _signature_for(context: Context, options: Options) -> Callable[[Installation], Awaitable[SignatureRequest]]:
+    from klucznik.domain.signature_requests import Purpose
+    from klucznik.services.signing import ask_for_signature
+
+    return lambda klucznik: ask_for_signature(klucznik, context, Purpose.ISSUE, options)
 
 
 def certificates(

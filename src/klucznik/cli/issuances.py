@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,12 +10,14 @@ import typer
 from klucznik.cli.commands import credential_of, show_outcome, start, with_installation
 from klucznik.cli.options import P12, AsJson, Cert, Key, PasswordEnv
 from klucznik.cli.output import Output
+from klucznik.cli.signing import External, OutFile, have_signed, wants_external
 from klucznik.cli.state import Settings
 from klucznik.clock import by_the_machine
 from klucznik.operations import LogFormat, LogLevel
 
 if TYPE_CHECKING:
     from klucznik.cli import issuance_pictures
+    from klucznik.domain.signature_requests import SignatureRequest
     from klucznik.services.installation import Installation
     from klucznik.services.status import IssuanceStatus
 
@@ -72,6 +75,8 @@ def resume(
     key: Key = None,
     p12: P12 = None,
     key_password_env: PasswordEnv = None,
+    external: External = False,
+    out: OutFile = None,
     as_json: AsJson = False,
 ) -> int:
     from klucznik.cli.progress import Teller
@@ -80,6 +85,8 @@ def resume(
     from klucznik.services.status import one_issuance
 
     settings, output = start(ctx, as_json)
+    if wants_external(external, out, cert, key, p12):
+        return have_signed(settings, output, _signature_for(issuance), out=out, stay=True)
     credential = credential_of(settings, cert, key, p12, key_password_env)
 
     async def go_on(klucznik: Installation) -> Outcome:
@@ -87,6 +94,19 @@ def resume(
         return await take_on(klucznik, found.issuance.id, credential, listener=Teller(output))
 
     return show_outcome(with_installation(settings, go_on), settings, output)
+
+
+def _signature_for(issuance: str) -> Callable[[Installation], Awaitable[SignatureRequest]]:
+    from klucznik.domain.signature_requests import Purpose
+    from klucznik.services.resume import running
+    from klucznik.services.signing import ask_for_signature
+    from klucznik.services.status import one_issuance
+
+    async def ask(klucznik: Installation) -> SignatureRequest:
+        found = await running(klucznik, (await one_issuance(klucznik, issuance)).issuance.id)
+        return await ask_for_signature(klucznik, found.context, Purpose.RESUME, {}, issuance=found)
+
+    return ask
 
 
 def cancel(ctx: typer.Context, issuance: OneIssuance, as_json: AsJson = False) -> None:

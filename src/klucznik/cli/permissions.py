@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from klucznik.cli.commands import context_of, credential_of, start, with_installation
 from klucznik.cli.exit_codes import Exit, code_of
 from klucznik.cli.options import P12, AsJson, Cert, Key, Nip, PasswordEnv, confirmed, parsed
+from klucznik.cli.signing import External, OutFile, have_signed, wants_external
 from klucznik.domain.identifiers import Context, parse_nip
 from klucznik.domain.permissions import parse_entity_name
 from klucznik.errors import InputError
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from klucznik.cli.output import Output
     from klucznik.cli.state import Settings
     from klucznik.keys.credential import Credential
-    from klucznik.services.grant import Grant
+    from klucznik.services.grant import Grant, Granted
     from klucznik.services.installation import Installation
     from klucznik.services.sign_in import SignedIn
     from klucznik.services.verify import Looked
@@ -75,17 +77,21 @@ def grant(
     delegate: Annotated[bool, typer.Option("--delegate", help="help.delegate")] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="help.withdraw")] = False,
     by_hand: Annotated[bool, typer.Option("--by-hand", help="help.by_hand")] = False,
+    external: External = False,
+    out: OutFile = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> int:
     settings, output = start(ctx, as_json)
-    if sum((delegate, withdraw, by_hand)) > 1:
+    if sum((delegate, withdraw, by_hand)) > 1 or (external and (withdraw or by_hand)):
         raise InputError("grant_one_thing_at_a_time")
     context = context_of(nip, output)
     if by_hand:
         if cert or key or p12:
             raise InputError("by_hand_needs_no_credential")
         return _ask_to_grant(settings, output, context)
+    if wants_external(external, out, cert, key, p12):
+        return _have_owner_sign(settings, output, context, delegate=delegate, out=out, yes=yes)
     credential = credential_of(settings, cert, key, p12, key_password_env)
     if withdraw:
         return _take_back(settings, output, context, credential, yes=yes)
@@ -118,27 +124,52 @@ def verify(
 def _let_in(
     settings: Settings, output: Output, context: Context, credential: Credential | None, *, delegate: bool, yes: bool
 ) -> int:
-    from klucznik.cli import permission_pictures as pictures
     from klucznik.cli.progress import Teller
-    from klucznik.domain.connections import Health
-    from klucznik.services.grant import Granted, ready_operator
     from klucznik.services.grant import grant as grant_to_operator
-    from klucznik.views import permissions as views
-
-    words = settings.words
+    from klucznik.services.grant import ready_operator
 
     def agreed(asked: Grant) -> bool:
-        if yes:
-            return True
-        for line in pictures.grant_warnings(asked, words):
-            output.note(line, sign="!", style="yellow")
-        return not output.as_json and confirmed(words.say("ask.grant"), words)
+        return agrees_to_grant(asked, settings, output, yes=yes)
 
     async def work(klucznik: Installation, signed_in: SignedIn) -> Granted:
         return await grant_to_operator(klucznik, signed_in, delegable=delegate, confirm=agreed, listener=Teller(output))
 
     done = _signed_in(settings, output, context, credential, lambda klucznik: ready_operator(klucznik, context), work)
-    output.result(views.granted(done, words), pictures.granted(done, words))
+    return show_granted(done, settings, output)
+
+
+def _have_owner_sign(
+    settings: Settings, output: Output, context: Context, *, delegate: bool, out: Path | None, yes: bool
+) -> int:
+    from klucznik.domain.signature_requests import Purpose, SignatureRequest
+    from klucznik.services.grant import ready_operator
+    from klucznik.services.signing import ask_for_signature
+
+    async def ask(klucznik: Installation) -> SignatureRequest:
+        await ready_operator(klucznik, context)  # nobody signs for what cannot be done
+        return await ask_for_signature(klucznik, context, Purpose.GRANT, {"delegable": delegate})
+
+    return have_signed(settings, output, ask, out=out, stay=True, yes=yes)
+
+
+def agrees_to_grant(asked: Grant, settings: Settings, output: Output, *, yes: bool) -> bool:
+    """The owner's yes to what would be granted."""
+    from klucznik.cli import permission_pictures as pictures
+
+    if yes:
+        return True
+    for line in pictures.grant_warnings(asked, settings.words):
+        output.note(line, sign="!", style="yellow")
+    return not output.as_json and confirmed(settings.words.say("ask.grant"), settings.words)
+
+
+def show_granted(done: Granted, settings: Settings, output: Output) -> int:
+    """How a grant came out; the exit code."""
+    from klucznik.cli import permission_pictures as pictures
+    from klucznik.domain.connections import Health
+    from klucznik.views import permissions as views
+
+    output.result(views.granted(done, settings.words), pictures.granted(done, settings.words))
     return Exit.DONE if done.connection.health is Health.HEALTHY else Exit.REFUSED_BY_KSEF
 
 

@@ -27,6 +27,7 @@ class Event(StrEnum):
 
     ISSUANCE_ORDERED = "issuance_ordered"
     LOGIN_REPLACED = "login_replaced"
+    SIGNED_ELSEWHERE = "signed_elsewhere"  # a person signed in another program, and KSeF let them in
     LEASE_TAKEN_OVER = "lease_taken_over"
     PREFLIGHT_PASSED = "preflight_passed"  # and the keys are committed
     PREFLIGHT_REFUSED = "preflight_refused"

@@ -69,6 +69,13 @@ def read_holder(certificate: x509.Certificate) -> Holder:
     return Holder(kind if subject else HolderKind.NONE, subject, common_name, fingerprint)
 
 
+def subject_named(serial_number: str | None, organization_identifier: str | None) -> Subject | None:
+    """The subject of whom KSeF tells these two attributes; a seal has no serial number."""
+    if serial_number is not None:
+        return _person(serial_number)
+    return None if organization_identifier is None else _seal(organization_identifier)
+
+
 def _person(serial_number: str) -> Subject | None:
     return _identity(SubjectType.PESEL, _PESEL.search(serial_number)) or _identity(
         SubjectType.NIP, _NIP_OF_PERSON.search(serial_number)

@@ -34,21 +34,29 @@ def read_file(path: Path) -> bytes:
         CredentialError: ``file_missing``, ``file_is_directory``, ``file_unreadable``, ``file_empty``,
             ``file_too_big`` (above 1 MiB: ``limit`` in bytes).
     """
+    content = start_of_file(path, MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise CredentialError("file_too_big", file=str(path), limit=MAX_BYTES)
+    if not content.strip():
+        raise CredentialError("file_empty", file=str(path))
+    return content
+
+
+def start_of_file(path: Path, most: int) -> bytes:
+    """At most so many bytes of a file.
+
+    Raises:
+        CredentialError: ``file_missing``, ``file_is_directory``, ``file_unreadable``.
+    """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            return file.read(most)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         reason = "file_missing"
     except IsADirectoryError:
         reason = "file_is_directory"
     except OSError:
         reason = "file_unreadable"
-    else:
-        if len(content) > MAX_BYTES:
-            raise CredentialError("file_too_big", file=str(path), limit=MAX_BYTES)
-        if content.strip():
-            return content
-        reason = "file_empty"
     raise CredentialError(reason, file=str(path))
 
 

@@ -46,6 +46,10 @@ class Words:
         """A moment on the Polish clock, for example ``23.11.2026, 14:05``."""
         return moment.astimezone(_WARSAW).strftime("%d.%m.%Y, %H:%M")
 
+    def time_of_day(self, moment: datetime) -> str:
+        """A moment of today on the Polish clock, for example ``14:05:30``."""
+        return moment.astimezone(_WARSAW).strftime("%H:%M:%S")
+
     def _fill(self, text: str, data: Mapping[str, object]) -> str:
         shown = {name: self._shown(value) for name, value in data.items()}
         return text.format_map(_Dashes(shown))

@@ -28,7 +28,7 @@ from klucznik.errors import (
     StorageError,
     SubjectBusy,
 )
-from klucznik.services import audit
+from klucznik.services import audit, login
 from klucznik.services.installation import Installation
 from klucznik.services.login import Login
 from klucznik.services.progress import Listener, Progress, Stage, unheard
@@ -162,6 +162,27 @@ async def take_lease(installation: Installation, subject: Subject) -> leases.Lea
         return taken
 
     return await installation.database.write(take)
+
+
+async def take_over(
+    installation: Installation, issuance: Issuance, signed_in: SignedIn, lease: leases.Lease
+) -> Issuance:
+    """An issuance that is taken on again goes on with this login, here or elsewhere."""
+    sealed = login.seal(installation, issuance, signed_in)
+    now = installation.clock.now()
+
+    def commit(connection: Connection) -> Issuance:
+        leases.confirm(connection, lease, now=now, lasts=LEASE_LASTS)
+        if sealed is not None:
+            login.keep(connection, sealed, signed_in)
+            replaced = Entry(Event.LOGIN_REPLACED, {"context": signed_in.context.value}, issuance.id)
+            audit.record(installation, connection, issuance.subject, replaced)
+        if issuance.wait is None or issuance.wait.until is not None:
+            return issuance
+        # Only a person could end that wait, and here somebody has come.
+        return issuances.save(connection, replace(issuance, wait=None), now=now)
+
+    return await installation.database.write(commit)
 
 
 @asynccontextmanager

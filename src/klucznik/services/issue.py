@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -20,7 +20,7 @@ from klucznik.domain.keytype import KeyType
 from klucznik.domain.waits import LONGEST_WAIT_FOR_LIMITS
 from klucznik.errors import SubjectBusy
 from klucznik.services import audit, login
-from klucznik.services.advance import held, load
+from klucznik.services.advance import held, load, take_over
 from klucznik.services.installation import Installation
 from klucznik.services.outcomes import AlreadyHeld, Issued, Outcome, WaitingForLimits
 from klucznik.services.progress import Listener, unheard
@@ -39,7 +39,7 @@ __all__ = ["AlreadyHeld", "Issued", "Outcome", "WaitingForLimits", "issue", "ord
 async def issue(
     installation: Installation,
     context: Context,
-    credential: Credential | None,
+    credential: Credential | Signer | None,
     *,
     key_type: KeyType = KeyType.EC,
     another_pair: bool = False,
@@ -53,7 +53,8 @@ async def issue(
     for, never asked for twice.
 
     Args:
-        credential: what to sign in with; None: an Authentication certificate from the vault.
+        credential: what to sign in with, or a signer of the caller's own (any function that signs); None: an
+            Authentication certificate from the vault.
         another_pair: issue a whole new pair although a valid one is held.
         wait_for_limits: where the limits leave no room, leave the order waiting for up to 60 days instead of ending it.
         keys_on_token: make the keys on the installation's card or HSM (`Installation.key_token`); they stay there.
@@ -77,7 +78,7 @@ async def issue(
 async def order(
     installation: Installation,
     context: Context,
-    credential: Credential | None,
+    credential: Credential | Signer | None,
     *,
     key_type: KeyType = KeyType.EC,
     another_pair: bool = False,
@@ -92,6 +93,23 @@ async def order(
     wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token)
     ordering = await _Ordering.begin(installation, context, credential, wanted, listener=listener)
     return ordering if isinstance(ordering, AlreadyHeld) else await ordering.leave()
+
+
+async def issue_signed_in(
+    installation: Installation,
+    signed_in: SignedIn,
+    *,
+    key_type: KeyType = KeyType.EC,
+    another_pair: bool = False,
+    wait_for_limits: bool = False,
+    keys_on_token: bool = False,
+    listener: Listener = unheard,
+) -> Outcome:
+    """As `issue`, for whoever is signed in already and cannot sign in again by himself."""
+    if keys_on_token:
+        await asyncio.to_thread(installation.token_of_keys.check)
+    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token)
+    return await _Ordering(installation, signed_in, None, wanted, listener).carry_out()
 
 
 @dataclass(frozen=True)
@@ -110,7 +128,7 @@ class _Ordering:
 
     installation: Installation
     signed_in: SignedIn
-    signer: Signer
+    signer: Signer | None
     wanted: _Wanted
     listener: Listener
     ordered: str | None = None
@@ -120,7 +138,7 @@ class _Ordering:
         cls,
         installation: Installation,
         context: Context,
-        credential: Credential | None,
+        credential: Credential | Signer | None,
         wanted: _Wanted,
         *,
         listener: Listener,
@@ -171,7 +189,7 @@ class _Ordering:
         subject = self.signed_in.subject
         issuance = await _unfinished(self.installation, subject)
         if issuance is not None:
-            issuance = await self._keep_login(issuance, lease)
+            issuance = await take_over(self.installation, issuance, self.signed_in, lease)
         else:
             pair = () if self.wanted.another_pair else await _held_pair(self.installation, subject)
             missing = tuple(kind for kind in PAIR if kind not in {certificate.type for certificate in pair})
@@ -180,24 +198,6 @@ class _Ordering:
             issuance = await self._plan(lease, missing)
         self.ordered = issuance.id
         return issuance
-
-    async def _keep_login(self, issuance: Issuance, lease: leases.Lease) -> Issuance:
-        """An issuance that is taken on again goes on with this login, here or elsewhere."""
-        sealed = login.seal(self.installation, issuance, self.signed_in)
-        now = self.installation.clock.now()
-
-        def commit(connection: Connection) -> Issuance:
-            leases.confirm(connection, lease, now=now, lasts=LEASE_LASTS)
-            if sealed is not None:
-                login.keep(connection, sealed, self.signed_in)
-                replaced = Entry(Event.LOGIN_REPLACED, {"context": self.signed_in.context.value}, issuance.id)
-                audit.record(self.installation, connection, issuance.subject, replaced)
-            if issuance.wait is None or issuance.wait.until is not None:
-                return issuance
-            # Only a person could end that wait, and here somebody has come.
-            return issuances.save(connection, replace(issuance, wait=None), now=now)
-
-        return await self.installation.database.write(commit)
 
     async def _plan(self, lease: leases.Lease, missing: tuple[CertificateType, ...]) -> Issuance:
         now = self.installation.clock.now()

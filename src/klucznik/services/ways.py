@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
 
 
-async def signer_for(installation: Installation, context: Context, credential: Credential | None) -> Signer:
+async def signer_for(installation: Installation, context: Context, credential: Credential | Signer | None) -> Signer:
     """What signs for `context` where a KSeF token is not enough; arguments as of `way_for`.
 
     Raises:
@@ -36,14 +36,16 @@ async def signer_for(installation: Installation, context: Context, credential: C
     return way
 
 
-async def way_for(installation: Installation, context: Context, credential: Credential | None) -> Way:
-    """By what to sign in: the user's credential, the connection's own way, or the company's own certificate.
+async def way_for(installation: Installation, context: Context, credential: Credential | Signer | None) -> Way:
+    """By what to sign in: the user's credential or signer, the connection's own way, or the company's own certificate.
 
     Raises:
         InputError: ``no_credential``: none was given, and what is here may not or cannot sign in for this company;
             ``permission_cannot_do_this``: the operator acts for it, who has no say over its certificates.
         CredentialError: as `sign_in.check_environment`.
     """
+    if isinstance(credential, Signer):
+        return credential
     if credential is not None:
         return signer_of(installation, credential)
     found = await installation.database.read(

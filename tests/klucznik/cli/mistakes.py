@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.klucznik.cli.scenes import NIP, OTHER_NIP, PASSWORD, Firm, Scene, done
 from tests.klucznik.keys import builders
+from tests.sandbox.signing import auth_token_request, make_seal, sign
 
 Given = Callable[[Scene], list[str]]
 WRONG_PASSWORD = "zle-haslo-0b1c"
@@ -390,6 +391,56 @@ ISSUANCES = (
         variables={"KLUCZNIK_LOG_LEVEL": "loud"},
     ),
 )
+
+
+def unsigned(scene: Scene) -> list[str]:
+    """The document itself, chosen in the place of its signed form."""
+    file = str(scene.base / "wniosek.xml")
+    done("issue", "--nip", NIP, "--external", "--out", file, *at_scene(scene))
+    return ["sign", file, *at_scene(scene)]
+
+
+def at_scene(scene: Scene) -> tuple[str, ...]:
+    return (
+        "--home",
+        str(scene.furnish() if not scene.home.exists() else scene.home),
+        "--ksef-url",
+        scene.ksef.base_url,
+    )
+
+
+def signed_for_another() -> bytes:
+    """A document of another installation, well signed."""
+    return sign(auth_token_request("20250625-CR-20F5EE4000-DA48AE4124-46", nip=NIP), make_seal(nip=NIP))
+
+
+SIGNATURES = (
+    Row(
+        "a key for what is signed elsewhere",
+        lambda s: [*signing(*s.seal()), "--external"],
+        "external_and_credential",
+        "wykluczają się",
+        "exclude each other",
+    ),
+    Row(
+        "a file to sign without a signature from elsewhere",
+        typed("issue", "--nip", NIP, "--out", "wniosek.xml"),
+        "out_needs_external",
+        "tylko z --external",
+        "only with --external",
+    ),
+    Row("no file to hand in", typed("sign", "nie-ma.xml"), "file_missing", "nie-ma.xml", "nie-ma.xml"),
+    Row("a PDF handed in", lambda s: ["sign", s.put("w.pdf", b"%PDF-1.7")], "signed_is_pdf", "PAdES", "PAdES"),
+    Row("an unsigned document handed in", unsigned, "signed_not_signed", "nie ma podpisu", "no signature"),
+    Row(
+        "a document that nobody asked for",
+        lambda s: ["sign", s.put("w.xml", signed_for_another()), *at_scene(s)],
+        "signature_request_unknown",
+        "czeka na podpis",
+        "waits for a signature here fits",
+    ),
+)
+
 
 NIPS = tuple(
     Row(f"the NIP {text!r}", for_nip(text), "nip_malformed", "numerem NIP", "NIP")

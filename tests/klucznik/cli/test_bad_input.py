@@ -16,6 +16,7 @@ from tests.klucznik.cli.mistakes import (
     ISSUANCES,
     NIPS,
     PERMISSIONS,
+    SIGNATURES,
     USAGE,
     Given,
     Row,
@@ -43,7 +44,7 @@ _RAW = re.compile(
 )
 _ENGLISH = re.compile(r"\b(Usage|Options|Missing|required|default|Invalid|not one of|Try)\b")
 
-ROWS = (*USAGE, *ISSUANCES, *PERMISSIONS, *NIPS, *FILES, *CREDENTIALS, *KSEF, *EXPORTS, *HOMES)
+ROWS = (*USAGE, *ISSUANCES, *PERMISSIONS, *SIGNATURES, *NIPS, *FILES, *CREDENTIALS, *KSEF, *EXPORTS, *HOMES)
 
 
 def arguments_of(scene: Scene, given: Given) -> list[str]:
