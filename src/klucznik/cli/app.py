@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from klucznik.cli import audit, backups, commands, issuances, language, permissions, pkcs11, renewals, signing
+from klucznik.cli import (
+    audit,
+    backups,
+    commands,
+    connections,
+    issuances,
+    language,
+    permissions,
+    pkcs11,
+    renewals,
+    signing,
+)
 from klucznik.cli.demo import demo
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
@@ -31,6 +42,9 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "revoke": commands.revoke,
     "grant": permissions.grant,
     "verify": permissions.verify,
+    "connect": connections.connect,
+    "connections": connections.connections,
+    "disconnect": connections.disconnect,
     "export": commands.export,
     "import": commands.import_,
     "backup": backups.backup,

@@ -36,11 +36,14 @@ from klucznik.errors import InputError
 from klucznik.ksef.calls import Watcher, unwatched
 
 if TYPE_CHECKING:
+    from klucznik.domain.certificates import HeldCertificate
     from klucznik.domain.issuance import Issuance
     from klucznik.domain.signature_requests import Options, SignatureRequest
     from klucznik.keys.credential import Credential
     from klucznik.services.installation import Installation
     from klucznik.services.outcomes import Outcome
+
+    Programs = dict[str, tuple[str, ...]]
 
 # What talks to KSeF or draws is imported by the command that needs it: `klucznik --help` must not wait for it.
 
@@ -134,7 +137,7 @@ def certificates(
     as_json: AsJson = False,
 ) -> None:
     from klucznik.cli import pictures
-    from klucznik.services.certificates import in_ksef, in_vault
+    from klucznik.services.certificates import in_ksef, in_vault, programs_of
     from klucznik.views import certificates as views
 
     settings, output = start(ctx, as_json)
@@ -143,8 +146,13 @@ def certificates(
     if nip is None:
         if credential is not None:
             raise InputError("nip_needed_to_sign_in")
-        held = with_installation(settings, in_vault)
-        output.result(views.vault(held), pictures.vault(held, words, now=datetime.now(UTC)))
+
+        async def look(klucznik: Installation) -> tuple[list[HeldCertificate], Programs]:
+            held = await in_vault(klucznik)
+            return held, await programs_of(klucznik, [one.serial_number for one in held])
+
+        held, programs = with_installation(settings, look)
+        output.result(views.vault(held, programs), pictures.vault(held, programs, words, now=datetime.now(UTC)))
         return
     context = context_of(nip, output)
     found = with_installation(settings, lambda klucznik: in_ksef(klucznik, context, credential))
@@ -164,7 +172,8 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     from klucznik.cli import pictures
-    from klucznik.domain.certificates import CertificateRecord, RevocationReason, parse_serial
+    from klucznik.domain.certificates import RevocationReason, parse_serial
+    from klucznik.services.revoke import Revocation
     from klucznik.services.revoke import revoke as revoke_one
     from klucznik.views import certificates as views
 
@@ -174,10 +183,10 @@ def revoke(
     why = parsed(RevocationReason.parse, reason)
     credential = credential_of(settings, cert, key, p12, key_password_env)
 
-    def agreed(record: CertificateRecord) -> bool:
+    def agreed(asked: Revocation) -> bool:
         if yes:
             return True
-        for line in pictures.revocation_warnings(record, words):
+        for line in pictures.revocation_warnings(asked, words):
             output.note(line, sign="!", style="yellow")
         return not as_json and confirmed(words.say("ask.revoke"), words)
 
@@ -197,11 +206,13 @@ def export(
     password_env: Annotated[
         str | None, typer.Option("--password-env", metavar="NAME", help="help.export_password_env")
     ] = None,
+    for_: Annotated[str | None, typer.Option("--for", metavar="PROGRAM", help="help.for")] = None,
     as_json: AsJson = False,
 ) -> None:
     from klucznik.cli import pictures
     from klucznik.domain.certificates import parse_serial
-    from klucznik.keys.export import check_password
+    from klucznik.domain.programs import parse_program
+    from klucznik.keys.export import WIDELY_ACCEPTED_LENGTHS, check_password, widely_accepted
     from klucznik.services.export import ExportFormat
     from klucznik.services.export import export as take_out
     from klucznik.views import certificates as views
@@ -213,11 +224,16 @@ def export(
         raise InputError("export_format_unknown", value=format)
     context = None if nip is None else context_of(nip, output)
     serial_number = None if serial is None else parsed(parse_serial, serial)
+    program = None if for_ is None else parsed(parse_program, for_)
     password = None
     if format != ExportFormat.CERTIFICATE:
         given = password_from(password_env)
         password = _new_password(settings) if given is None else given
         check_password(password)
+        if not widely_accepted(password):
+            least, most = min(WIDELY_ACCEPTED_LENGTHS), max(WIDELY_ACCEPTED_LENGTHS)
+            said = settings.words.say("hint.export_password", length=len(password), least=least, most=most)
+            output.note(said, sign="!", style="yellow")
     files = with_installation(
         settings,
         lambda klucznik: take_out(
@@ -227,10 +243,12 @@ def export(
             directory=out,
             password=password,
             format=ExportFormat(format),
+            program=program,
         ),
     )
     with_keys = format != ExportFormat.CERTIFICATE
-    output.result(views.exported(files), pictures.exported(files, settings.words, with_keys=with_keys))
+    picture = pictures.exported(files, program, settings.words, with_keys=with_keys)
+    output.result(views.exported(files, program), picture)
 
 
 def import_(

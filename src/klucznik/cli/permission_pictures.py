@@ -21,7 +21,7 @@ from klucznik.services.operator import OperatorStatus
 from klucznik.services.verify import Looked
 from klucznik.services.withdraw import Withdrawal, Withdrawn
 
-_STYLES = {Health.HEALTHY: "green", Health.AWAITING_GRANT: "yellow", Health.UNCHECKED: "yellow"}
+STYLES = {Health.HEALTHY: "green", Health.AWAITING_GRANT: "yellow", Health.UNCHECKED: "yellow"}
 
 
 def operator(value: OperatorStatus, words: Words) -> RenderableType:
@@ -150,7 +150,7 @@ def what_now(connection: Connection, words: Words) -> str:
 
 
 def _panel(title: str, connection: Connection, parts: list[RenderableType]) -> RenderableType:
-    return Panel(Group(*parts), title=title, border_style=_STYLES.get(connection.health, "red"), padding=(1, 2))
+    return Panel(Group(*parts), title=title, border_style=STYLES.get(connection.health, "red"), padding=(1, 2))
 
 
 def _who(nip: str, name: str, words: Words) -> Text:
@@ -162,7 +162,7 @@ def _permission(permission: str, words: Words) -> str:
 
 
 def _health(connection: Connection, words: Words) -> Text:
-    style = _STYLES.get(connection.health, "red")
+    style = STYLES.get(connection.health, "red")
     return Text(words.say(f"health.{connection.health.value}"), style=style)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from klucznik.domain.certificates import CertificateRecord, CertificateStatus, CertificateType, HeldCertificate
+from klucznik.domain.certificates import CertificateStatus, CertificateType, HeldCertificate
 from klucznik.domain.identifiers import Subject
 from klucznik.domain.limits import Allowance, Limits
 from klucznik.domain.preflight import Refusal
@@ -22,7 +22,7 @@ from klucznik.services.certificates import SubjectCertificates
 from klucznik.services.export import Exported
 from klucznik.services.issue import AlreadyHeld, Issued, WaitingForLimits
 from klucznik.services.limits import SubjectLimits
-from klucznik.services.revoke import Revoked
+from klucznik.services.revoke import Revocation, Revoked
 
 _METER = 24
 
@@ -137,7 +137,9 @@ def _validity(valid_from: datetime, valid_to: datetime, words: Words) -> str:
     return words.say("certificate.from_to", start=words.date(valid_from), end=words.date(valid_to))
 
 
-def vault(held: list[HeldCertificate], words: Words, *, now: datetime) -> RenderableType:
+def vault(
+    held: list[HeldCertificate], programs: Mapping[str, tuple[str, ...]], words: Words, *, now: datetime
+) -> RenderableType:
     if not held:
         return Text(words.say("certificates.none_in_vault"))
     table = _table(words, "serial", "type", "until", "state", "key", "subject")
@@ -150,7 +152,10 @@ def vault(held: list[HeldCertificate], words: Words, *, now: datetime) -> Render
             words.say("certificates.kept.token" if one.key_on_token else "certificates.kept.vault"),
             subject_text(one.subject, words),
         )
-    return table
+    if not programs:
+        return table
+    uses = [f"{serial}: {', '.join(names)}" for serial, names in sorted(programs.items())]
+    return Group(table, Text(), Text(words.say("certificates.programs"), style="bold"), *_bullets(uses))
 
 
 def _state_in_vault(one: HeldCertificate, words: Words, now: datetime) -> Text:
@@ -187,8 +192,9 @@ def _table(words: Words, *columns: str) -> Table:
     return table
 
 
-def revocation_warnings(record: CertificateRecord, words: Words) -> list[str]:
+def revocation_warnings(asked: Revocation, words: Words) -> list[str]:
     """What to know before a certificate is revoked."""
+    record = asked.record
     shown = words.say(
         "revoke.about",
         type=words.say(f"type.{record.type.value}"),
@@ -199,19 +205,27 @@ def revocation_warnings(record: CertificateRecord, words: Words) -> list[str]:
     warnings = [shown, words.say("revoke.final"), words.say("revoke.sessions")]
     if record.type is CertificateType.OFFLINE:
         warnings.insert(2, words.say("revoke.offline"))
+    if asked.programs:
+        warnings.append(words.say("revoke.programs", programs=", ".join(asked.programs)))
     return warnings
 
 
 def revoked(value: Revoked, words: Words) -> RenderableType:
-    return Text.assemble(("✓ ", "green"), words.say("revoke.done", serial=value.record.serial_number))
+    done = Text.assemble(("✓ ", "green"), words.say("revoke.done", serial=value.record.serial_number))
+    if not value.programs:
+        return done
+    said = words.say("revoke.programs", programs=", ".join(value.programs))
+    return Group(done, Text.assemble(("! ", "yellow"), said))
 
 
-def exported(files: list[Exported], words: Words, *, with_keys: bool) -> RenderableType:
+def exported(files: list[Exported], program: str | None, words: Words, *, with_keys: bool) -> RenderableType:
     lines: list[RenderableType] = []
     for one in files:
         name = words.say(f"type.{one.certificate.type.value}")
         lines.append(Text.assemble(("✓ ", "green"), f"{name} {one.certificate.serial_number}"))
         lines += [Text(f"    {file}") for file in one.files]
+    if program is not None:
+        lines.append(Text(words.say("export.program", program=program)))
     return Group(*lines, Text(words.say("export.done" if with_keys else "export.done_without_keys")))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,13 @@ from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.sign_in import sign_in
 from klucznik.services.ways import way_for
-from klucznik.storage import certificates
+from klucznik.storage import certificates, program_uses
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
+
+
+_ASKED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,17 @@ async def in_vault(installation: Installation) -> list[HeldCertificate]:
         if not page:
             return found
         after = page[-1].serial_number
+
+
+async def programs_of(installation: Installation, serial_numbers: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """For which programs certificates were exported; those that no program got are left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    for start in range(0, len(serial_numbers), _ASKED_AT_ONCE):
+        some = serial_numbers[start : start + _ASKED_AT_ONCE]
+        found |= await installation.database.read(
+            lambda connection: program_uses.of_certificates(connection, installation.environment, some)  # noqa: B023
+        )
+    return found
 
 
 async def in_ksef(

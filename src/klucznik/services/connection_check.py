@@ -56,7 +56,7 @@ async def prove_own(installation: Installation, connection: Connection, *, liste
         SignInRefused: for a reason that says nothing about the connection.
         KsefUnavailable: nothing was found out, nothing is changed.
     """
-    listener(Progress(Stage.PROVING))
+    listener(Progress(Stage.SIGNING_IN))
     before, subject = connection.health, connection.subject
     way = await way_of(installation, connection)
     if way is None:  # there is nothing in the vault any more that could sign in
@@ -73,9 +73,9 @@ async def prove_own(installation: Installation, connection: Connection, *, liste
         return Verified(
             await remember(installation, connection, subject, health, error.code, said), before, refused=error
         )
-    return Verified(
-        await remember(installation, connection, subject, Health.HEALTHY, None, {"login": reference}), before
-    )
+    listener(Progress(Stage.SIGNED_IN))
+    saved = await remember(installation, connection, subject, Health.HEALTHY, None, {"login": reference})
+    return Verified(saved, before)
 
 
 async def remember(

@@ -142,12 +142,18 @@ async def disconnect(installation: Installation, context: Context) -> Connection
     return detail
 
 
-def record_issued(installation: Installation, transaction: Transaction, context: Context, subject: Subject) -> None:
-    """Part of the transaction in which a new Authentication certificate is proved by a sign-in for `context`."""
+def record_issued(
+    installation: Installation, transaction: Transaction, context: Context, subject: Subject, *, renewed: bool
+) -> None:
+    """Part of the transaction in which a new Authentication certificate is proved by a sign-in for `context`.
+
+    Args:
+        renewed: then the company was connected before, or somebody has disconnected it, and it stays so.
+    """
     now = installation.clock.now()
     alone(transaction, f"connection {installation.environment} {context}")
     there = connections.of_context(transaction, installation.environment, context)
-    if not takes_over(there, subject):
+    if not takes_over(there, subject) or (there is None and renewed):
         return
     if there is None:
         made = looked_at(new_connection(installation, context, Method.CERTIFICATES, subject), Health.HEALTHY, None, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 from klucznik.domain.audit import Entry, Event
 from klucznik.domain.certificates import HeldCertificate, Origin
 from klucznik.domain.identifiers import Subject, SubjectType
-from klucznik.domain.sealed import ON_TOKEN, KeyBinding
+from klucznik.domain.sealed import ON_TOKEN, KeyBinding, SealedKey
 from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.installation import Installation
@@ -30,19 +31,45 @@ async def bring_in(installation: Installation, brought: ImportedCertificate) -> 
         InputError: ``certificate_already_held``.
         Pkcs11Error: ``pkcs11_token_not_set``, ``pkcs11_other_token``: its key is on a token that is not ours.
     """
-    facts, certificate = brought.facts, brought.pair.certificate
+    serial_number = brought.facts.serial_number
     held = await installation.database.read(
-        lambda connection: certificates.by_serial(connection, installation.environment, facts.serial_number)
+        lambda connection: certificates.by_serial(connection, installation.environment, serial_number)
     )
     if held is not None:
-        raise InputError("certificate_already_held", serial=facts.serial_number)
+        raise InputError("certificate_already_held", serial=serial_number)
+    incoming = await seal_in(installation, brought)
+
+    def commit(connection: Connection) -> None:
+        if not keep_in(installation, connection, incoming):
+            raise InputError("certificate_already_held", serial=serial_number)
+
+    await installation.database.write(commit)
+    return incoming.certificate
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A certificate on its way into the vault, its key sealed."""
+
+    certificate: HeldCertificate
+    key: SealedKey
+    binding: KeyBinding
+
+
+async def seal_in(installation: Installation, brought: ImportedCertificate) -> Incoming:
+    """The certificate as it will be held.
+
+    Raises:
+        Pkcs11Error: as `bring_in`.
+    """
+    facts, certificate = brought.facts, brought.pair.certificate
     await check_can_be_kept(installation, brought.pair.private_key)
     # A certificate of a fingerprint names no identity; it is kept under its own fingerprint.
     subject = facts.subject or Subject(SubjectType.FINGERPRINT, _fingerprint(brought))
-    key_id, now = secrets.token_hex(16), installation.clock.now()
+    key_id = secrets.token_hex(16)
     binding = KeyBinding(installation.environment, subject.type, subject.value)
     sealed = installation.vault.seal(key_id, brought.pair.private_key, binding=binding)
-    kept = HeldCertificate(
+    held = HeldCertificate(
         environment=installation.environment,
         serial_number=facts.serial_number,
         subject=subject,
@@ -56,18 +83,20 @@ async def bring_in(installation: Installation, brought: ImportedCertificate) -> 
         origin=Origin.IMPORTED,
         key_on_token=sealed.algorithm == ON_TOKEN,
     )
+    return Incoming(held, sealed, binding)
 
-    def commit(connection: Connection) -> None:
-        alone(connection, f"import {facts.serial_number}")
-        if certificates.by_serial(connection, installation.environment, facts.serial_number) is not None:
-            raise InputError("certificate_already_held", serial=facts.serial_number)
-        private_keys.add(connection, sealed, binding, now=now)
-        certificates.add(connection, kept, now=now)
-        imported = {"serial": kept.serial_number, "type": kept.type.value, "key": key_id}
-        audit.record(installation, connection, subject, Entry(Event.CERTIFICATE_IMPORTED, imported))
 
-    await installation.database.write(commit)
-    return kept
+def keep_in(installation: Installation, connection: Connection, incoming: Incoming) -> bool:
+    """Part of a transaction; False where the certificate is held already, and then nothing is done."""
+    held, now = incoming.certificate, installation.clock.now()
+    alone(connection, f"import {held.serial_number}")
+    if certificates.by_serial(connection, installation.environment, held.serial_number) is not None:
+        return False
+    private_keys.add(connection, incoming.key, incoming.binding, now=now)
+    certificates.add(connection, held, now=now)
+    imported = {"serial": held.serial_number, "type": held.type.value, "key": held.key_id}
+    audit.record(installation, connection, held.subject, Entry(Event.CERTIFICATE_IMPORTED, imported))
+    return True
 
 
 def _fingerprint(brought: ImportedCertificate) -> str:

@@ -12,6 +12,7 @@ from klucznik.domain.certificates import CertificateRecord, RevocationReason
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
 from klucznik.services import audit
+from klucznik.services.certificates import programs_of
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.sign_in import sign_in
@@ -25,11 +26,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Revocation:
+    """What is about to be revoked.
+
+    Attributes:
+        programs: those that the certificate was exported for: they will notice.
+    """
+
+    record: CertificateRecord
+    programs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Revoked:
     """A certificate that has been revoked, as it was listed before."""
 
     record: CertificateRecord
     was_held: bool
+    programs: tuple[str, ...] = ()
 
 
 async def revoke(
@@ -39,7 +53,7 @@ async def revoke(
     credential: Credential | None,
     *,
     reason: RevocationReason = RevocationReason.UNSPECIFIED,
-    confirm: Callable[[CertificateRecord], bool],
+    confirm: Callable[[Revocation], bool],
     listener: Listener = unheard,
 ) -> Revoked:
     """Revoke a certificate of the subject that signs in.
@@ -58,7 +72,9 @@ async def revoke(
         record = next((one for one in listed if one.serial_number == serial_number), None)
         if record is None:
             raise InputError("certificate_not_listed", serial=serial_number, subject=str(signer.subject))
-        if not confirm(record):
+        programs = await programs_of(installation, [serial_number])
+        asked = Revocation(record, programs.get(serial_number, ()))
+        if not confirm(asked):
             raise InputError("not_confirmed")
         await signed_in.session.revoke(serial_number, reason)
     finally:
@@ -75,4 +91,4 @@ async def revoke(
         audit.record(installation, connection, signer.subject, Entry(Event.CERTIFICATE_REVOKED, facts))
 
     await installation.database.write(commit)
-    return Revoked(record, held is not None)
+    return Revoked(record, held is not None, asked.programs)

@@ -123,6 +123,30 @@ def subjects(
     return [Subject(SubjectType(row.subject_type), row.subject_value) for row in rows]
 
 
+def able_to_sign_in(
+    connection: Connection, environment: Environment, *, now: datetime, most: int, subject: Subject | None = None
+) -> list[Subject]:
+    """Subjects with an Authentication certificate that can be used now, at most so many.
+
+    Args:
+        subject: only this one.
+    """
+    kind, value = certificates.c.subject_type, certificates.c.subject_value
+    query = select(kind, value).distinct()
+    query = query.where(
+        certificates.c.environment == environment.value,
+        certificates.c.type == CertificateType.AUTHENTICATION.value,
+        certificates.c.revoked_at.is_(None),
+        certificates.c.valid_from <= now,
+        certificates.c.valid_to > now,
+        certificates.c.verified_at.is_not(None) | (certificates.c.origin == Origin.IMPORTED.value),
+    )
+    if subject is not None:
+        query = query.where(kind == subject.type.value, value == subject.value)
+    rows = connection.execute(query.order_by(kind, value).limit(most))
+    return [Subject(SubjectType(row.subject_type), row.subject_value) for row in rows]
+
+
 def count_expiring(
     connection: Connection, environment: Environment, *, now: datetime
 ) -> dict[tuple[CertificateType, Expiry], int]:

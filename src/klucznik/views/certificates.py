@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from klucznik.domain.certificates import HeldCertificate
@@ -22,7 +23,7 @@ def subject_limits(value: SubjectLimits) -> Json:
     }
 
 
-def vault(held: list[HeldCertificate]) -> Json:
+def vault(held: list[HeldCertificate], programs: Mapping[str, tuple[str, ...]]) -> Json:
     """What the vault holds."""
     return {
         "outcome": "certificates",
@@ -33,6 +34,7 @@ def vault(held: list[HeldCertificate]) -> Json:
                 "subject": subject(one.subject),
                 "origin": one.origin.value,
                 "revoked_at": moment(one.revoked_at),
+                "programs": list(programs.get(one.serial_number, ())),
             }
             for one in held
         ],
@@ -69,12 +71,14 @@ def revoked(value: Revoked) -> Json:
         "type": value.record.type.value,
         "name": value.record.name,
         "key_in_vault": value.was_held,
+        "programs": list(value.programs),
     }
 
 
-def exported(files: list[Exported]) -> Json:
+def exported(files: list[Exported], program: str | None) -> Json:
     return {
         "outcome": "exported",
+        "program": program,
         "certificates": [{**certificate(one.certificate), "files": [str(file) for file in one.files]} for one in files],
     }
 

@@ -90,7 +90,7 @@ def verified_all(value: Sequence[Looked], words: Words) -> Json:
     }
 
 
-def connection(value: Connection) -> Json:
+def connection(value: Connection) -> dict[str, Json]:
     return {
         "id": value.id,
         "context": context(value.context),

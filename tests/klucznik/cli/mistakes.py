@@ -356,6 +356,118 @@ PERMISSIONS = (
     ),
 )
 
+
+def connecting(*more: str) -> list[str]:
+    return ["connect", "--nip", NIP, *more]
+
+
+TOKEN = {"KSEF_TOKEN": "20250625-EC-20F5EE4000-DA48AE4124-46|nip-7762811692|" + "a1" * 32}
+
+CONNECTIONS = (
+    Row("nothing is connected", at_home(typed("connections", NIP)), "not_connected", "nie jest tu", "not connected"),
+    Row(
+        "nothing to disconnect",
+        at_home(typed("disconnect", "--nip", NIP, "--yes")),
+        "not_connected",
+        "nie jest tu",
+        "not connected",
+    ),
+    Row(
+        "an empty vault to connect with",
+        at_home(lambda _: connecting()),
+        "no_pair_to_connect",
+        "nie ma ważnego",
+        "no valid certificate",
+    ),
+    Row(
+        "somebody else's serial number",
+        at_home(lambda _: connecting("--serial", UNKNOWN_SERIAL)),
+        "certificate_not_held",
+        UNKNOWN_SERIAL,
+        UNKNOWN_SERIAL,
+    ),
+    Row(
+        "files for what is in the vault",
+        lambda s: connecting("--method", "certificates", *sealed_by(s)),
+        "certificates_need_no_files",
+        "podano pliki",
+        "files were given",
+    ),
+    Row(
+        "an import without files",
+        lambda _: connecting("--method", "imported"),
+        "imported_needs_files",
+        "Nie podano certyfikatów",
+        "No certificates",
+    ),
+    Row(
+        "an import of what KSeF did not issue",
+        lambda s: connecting(*sealed_by(s)),
+        "certificate_not_from_ksef",
+        "nie wydał KSeF",
+        "not issued by KSeF",
+    ),
+    Row(
+        "a certificate of production for the sandbox",
+        lambda s: ["connect", *signing(*s.from_issuer("CCK KSeF", "authentication"))[1:]],
+        "certificate_of_other_environment",
+        "production",
+        "production",
+    ),
+    Row(
+        "no token",
+        lambda _: connecting("--method", "token"),
+        "ksef_token_missing",
+        "Nie podano tokenu",
+        "No KSeF token",
+    ),
+    Row(
+        "a password in place of a token",
+        lambda _: connecting("--token-env", "KEY_PASSWORD"),
+        "ksef_token_malformed",
+        "nie wygląda na token",
+        "not look like a KSeF token",
+    ),
+    Row(
+        "a token of another company",
+        at_home(lambda _: connecting("--token-env", "KSEF_TOKEN")),
+        "ksef_token_of_other_company",
+        OTHER_NIP,
+        OTHER_NIP,
+        variables=TOKEN,
+    ),
+    Row(
+        "a token that KSeF does not know",
+        at_home(lambda _: ["connect", "--nip", OTHER_NIP, "--token-env", "KSEF_TOKEN"]),
+        "sign_in_refused",
+        "token",
+        "token",
+        code=4,
+        variables=TOKEN,
+    ),
+    Row(
+        "a name of nothing",
+        lambda _: connecting("--name", "  "),
+        "connection_name_malformed",
+        "od 1 do 100",
+        "1 to 100",
+    ),
+    Row(
+        "a method that there is not",
+        lambda _: connecting("--method", "fax"),
+        "usage",
+        "--method",
+        "--method",
+    ),
+    Row(
+        "a program without a name",
+        at_home(lambda s: ["export", "--nip", NIP, "--out", str(s.base / "out"), "--for", " "]),
+        "program_name_malformed",
+        "od 1 do 64",
+        "1 to 64",
+    ),
+)
+
 ISSUANCES = (
     *(
         Row(f"an id to {command} that is none", at_home(typed(command, "moje")), "issuance_unknown", "moje", "moje")

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from tests.klucznik.cli.mistakes import (
+    CONNECTIONS,
     CREDENTIALS,
     FILES,
     ISSUANCES,
@@ -44,7 +45,19 @@ _RAW = re.compile(
 )
 _ENGLISH = re.compile(r"\b(Usage|Options|Missing|required|default|Invalid|not one of|Try)\b")
 
-ROWS = (*USAGE, *ISSUANCES, *PERMISSIONS, *SIGNATURES, *NIPS, *FILES, *CREDENTIALS, *KSEF, *EXPORTS, *HOMES)
+ROWS = (
+    *USAGE,
+    *ISSUANCES,
+    *PERMISSIONS,
+    *CONNECTIONS,
+    *SIGNATURES,
+    *NIPS,
+    *FILES,
+    *CREDENTIALS,
+    *KSEF,
+    *EXPORTS,
+    *HOMES,
+)
 
 
 def arguments_of(scene: Scene, given: Given) -> list[str]:

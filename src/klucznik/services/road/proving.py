@@ -49,7 +49,13 @@ async def verify(road: Road, issuance: Issuance, those: Sequence[Enrollment]) ->
             serial_number = enrollment.certificate_serial_number or ""
             certificates.mark_verified(connection, issuance.environment, serial_number, now=road.now)
         if any(enrollment.type is CertificateType.AUTHENTICATION for enrollment in those):
-            record_issued(road.installation, connection, context, issuance.subject)
+            record_issued(
+                road.installation,
+                connection,
+                context,
+                issuance.subject,
+                renewed=issuance.replaces is not None,
+            )
         return issuances.save(connection, replace(issuance, limits_after=limits), now=road.now)
 
     proved: dict[str, Fact] = {
