@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint crash bench conformance fuzz lock clean help
+.PHONY: demo test lint crash bench conformance fuzz two-years lock clean help
 .DEFAULT_GOAL := help
 
 # The tests that a second run repeats on PostgreSQL.
@@ -16,6 +16,7 @@ help:
 	@echo "make bench  every figure of the documentation, measured here"
 	@echo "make crash  kill a process at every act of an issuance, on SQLite and PostgreSQL, 25 seeds each (takes half an hour)"
 	@echo "make conformance  the sandbox against the official specification: operation x status"
+	@echo "make two-years    50 companies through two years of renewals: no gap in validity, no request wasted, each hook once"
 	@echo "make fuzz         6,000 requests made from the official specification; what is wrong is printed"
 	@echo "make lock   renew the hashed lock files from pyproject.toml"
 
@@ -63,6 +64,9 @@ crash: $(VENV)/.dev
 
 conformance: $(VENV)/.dev
 	@$(BIN)/python -m tests.sandbox.conformance
+
+two-years: $(VENV)/.dev
+	@$(BIN)/python -m tests.klucznik.two_years
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m tests.sandbox.fuzz

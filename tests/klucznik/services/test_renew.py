@@ -1,13 +1,15 @@
 """Renewal of one subject and of many: with the certificate that is still valid, as many requests as certificates."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.klucznik.mishaps import FILING, Mishap, Network, refused
-from tests.klucznik.services.renewing import connect, issued, make_due
+from tests.klucznik.services.renewing import connect, issued, make_due, put_hook
 from tests.klucznik.world import (
+    SandboxClock,
     accepted,
     assert_key_kept,
     company,
@@ -28,6 +30,7 @@ from klucznik.services.installation import Installation
 from klucznik.services.issue import issue, order
 from klucznik.services.renew import RenewalEnd, order_renewal, renew
 from klucznik.services.renew_many import renew_many
+from klucznik.services.renewal_scan import RenewalScan
 from klucznik.services.renewals import all_subjects, running_out, subjects_of
 from klucznik.services.retire import Retiring
 from klucznik.services.revoke import revoke
@@ -252,3 +255,28 @@ async def test_nothing_is_revoked_by_itself(ksef: Sandbox, tmp_path: Path) -> No
         assert done.well
         assert done.after[0].revoked == ()
         assert all(one.revoked_at is None for one in await held_by(klucznik, pair.subject))
+
+
+class PatientClock(SandboxClock):
+    """The sandbox's time, which those who wait do not move on."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def test_two_that_renew_at_the_same_time_are_one_renewal_and_one_run_of_the_hook(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    put_hook(tmp_path, "hook", "echo ran >>ran")
+    async with (
+        installed(tmp_path, ksef, clock=PatientClock(ksef)) as one,
+        installed(tmp_path, ksef, clock=PatientClock(ksef)) as other,
+    ):
+        pairs = [await issued(one, nip, company(nip, ksef)) for nip in (some_nip(), some_nip(), some_nip())]
+        make_due(ksef, *pairs)
+        subjects = [pair.subject for pair in pairs]
+        ksef.clear_requests()
+        both = await asyncio.gather(renew_many(one, subjects), renew_many(other, subjects), RenewalScan(other).run())
+        assert all(done.well for results in both if results is not None for done in results)
+        assert [len(accepted(ksef, subject)) for subject in subjects] == [2, 2, 2]
+    assert (tmp_path / "ran").read_text().splitlines() == ["ran"] * 3
