@@ -59,7 +59,7 @@ def ask_path(question: str, seconds_left: Callable[[], float]) -> str | None:
                 return None
             if not select.select([keyboard], [], [], min(1.0, left))[0]:
                 continue
-            typed = os.read(keyboard, 4096)
+            typed = os.read(keyboard, 1)  # no more: what is typed ahead is for the next question
             if not typed or any(line.type(key) for key in decoder.decode(typed)):
                 _draw(question, left, line.text)
                 _end_line()

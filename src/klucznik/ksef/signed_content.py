@@ -131,7 +131,7 @@ def compare(document: etree._Element, given: etree._Element) -> None:
         raise SignedDocumentError("signed_other_challenge", found_challenge=challenge[:36], challenge=ours)
     context, wanted = _context(document), _context(given)
     if context != wanted:
-        raise SignedDocumentError("signed_other_context", found_context=context[:60], context=wanted)
+        raise SignedDocumentError("signed_other_context", found_context=context[:60], our_context=wanted)
     if content(document, spaces=False) != content(given, spaces=False):
         raise SignedDocumentError("signed_text_changed")
 

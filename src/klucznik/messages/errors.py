@@ -21,6 +21,8 @@ _FAMILIES = {
     "subject": ("subject",),
     "given": ("subject",),
     "wanted": ("subject",),
+    "found_context": ("subject",),
+    "our_context": ("subject",),
     "state": ("issuance_state",),
     "expected": ("type", "subject"),
     "found": ("type", "subject"),

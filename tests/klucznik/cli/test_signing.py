@@ -52,6 +52,14 @@ def sent(scene: Scene) -> int:
     return len(scene.ksef.requests(method="POST", path=HANDED_IN))
 
 
+def test_no_signed_document_is_kept(scene: Scene) -> None:
+    file = signed(scene, asked(scene))
+    value = re.findall(rb"<ds:SignatureValue[^>]*>([^<]+)<", file.read_bytes())[0]
+    ran = done("sign", file, *at(scene))
+    left = b"".join(path.read_bytes() for path in scene.home.rglob("*") if path.is_file())
+    assert value not in left + (ran.out + ran.err).encode()
+
+
 @pytest.mark.parametrize("language", ["pl", "en"])
 def test_one_run_gives_the_document_and_says_what_to_do(scene: Scene, language: str) -> None:
     scene.furnish()
@@ -59,7 +67,7 @@ def test_one_run_gives_the_document_and_says_what_to_do(scene: Scene, language: 
     assert b"<Nip>5265877635</Nip>" in (scene.base / "wniosek.xml").read_bytes()
     for words in ("wniosek.xml", "XAdES", "PAdES", ".p7s", "gov.pl", "klucznik sign"):
         assert words in ran.said
-    assert ("podpisującego" if language == "pl" else "belong to the signer") in ran.said
+    assert ("Do podpisującego będą należeć" if language == "pl" else "belong to the signer") in ran.said
     assert sent(scene) == 0
 
 
@@ -183,6 +191,17 @@ def test_a_person_at_the_terminal_gives_wrong_files_and_then_the_right_one(scene
         assert person.process.wait(timeout=60) == 0
 
 
+def test_what_is_typed_ahead_is_the_next_answer(scene: Scene) -> None:
+    scene.furnish()
+    with terminal(scene, "issue", "--nip", NIP, "--external", "--out", "wniosek.xml", *at(scene)) as person:
+        person.until("później):")
+        person.type("jeden.xml\rdwa.xml\r")
+        person.until("Nie ma pliku jeden.xml")
+        person.until("Nie ma pliku dwa.xml")
+        person.type("\r")
+        person.until("klucznik sign")
+
+
 def test_an_empty_answer_leaves_it_for_another_run(scene: Scene) -> None:
     scene.furnish()
     with terminal(scene, "issue", "--nip", NIP, "--external", "--out", "wniosek.xml", *at(scene)) as person:
@@ -221,8 +240,9 @@ def test_a_question_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     person, program = pty.openpty()
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)
-    left = iter([61.0, 0.0])
-    os.write(person, b"/dom/nie")  # typed, and too late to be sent
+    typed = b"/dom/nie"
+    left = iter([*(61.0 for _ in typed), 0.0])
+    os.write(person, typed)  # and too late to be sent
     with os.fdopen(program, encoding="utf-8") as keyboard:
         monkeypatch.setattr(sys, "stdin", keyboard)
         assert ask_path("Plik:", lambda: next(left)) is None

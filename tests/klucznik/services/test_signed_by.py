@@ -102,6 +102,13 @@ def check_broken_name() -> SignedBy:
     return check_signed(signed, GIVEN, environment=Environment.TEST, now=NOW)
 
 
+def test_the_company_in_a_document_is_told_as_people_write_it() -> None:
+    signed = sign(GIVEN.replace(NIP.encode(), b"1111111111"), make_seal(nip=NIP))
+    with pytest.raises(SignedDocumentError) as refused:
+        check_signed(signed, GIVEN, environment=Environment.TEST, now=NOW)
+    assert f"NIP 1111111111 zamiast NIP {NIP}" in error_text(refused.value, words_in("pl")).what
+
+
 WRONG: dict[str, tuple[str, Callable[[], object]]] = {
     "expired": ("signed_certificate_expired", lambda: check(make_seal(nip=NIP, not_after=NOW - timedelta(hours=1)))),
     "from tomorrow on": (
