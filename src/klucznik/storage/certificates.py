@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, or_, select, tuple_, update
 
 from klucznik.domain.certificates import EXPIRES_WITHIN, CertificateType, Expiry, HeldCertificate, Origin
 from klucznik.domain.environments import Environment
@@ -17,45 +17,48 @@ from klucznik.storage.schema import certificates, private_keys
 # With each certificate, how its key is kept.
 _HELD = select(certificates, private_keys.c.algorithm.label("key_kept")).join(private_keys)
 
+# Made once, see `issuances`.
+_ADD = insert(certificates)
+_ONE = and_(certificates.c.environment == bindparam("where"), certificates.c.serial_number == bindparam("number"))
+_BY_SERIAL = _HELD.where(_ONE)
+_MARK = update(certificates).where(_ONE)
+_OF_SUBJECT = _HELD.where(
+    certificates.c.environment == bindparam("where"),
+    certificates.c.subject_type == bindparam("kind"),
+    certificates.c.subject_value == bindparam("of"),
+).order_by(certificates.c.valid_from.desc(), certificates.c.created_at.desc())
+
 
 def add(connection: Connection, certificate: HeldCertificate, *, now: datetime) -> None:
-    connection.execute(
-        insert(certificates).values(
-            environment=certificate.environment.value,
-            serial_number=certificate.serial_number,
-            subject_type=certificate.subject.type.value,
-            subject_value=certificate.subject.value,
-            type=certificate.type.value,
-            name=certificate.name,
-            common_name=certificate.common_name,
-            valid_from=certificate.valid_from,
-            valid_to=certificate.valid_to,
-            der=certificate.der,
-            key_id=certificate.key_id,
-            origin=certificate.origin.value,
-            verified_at=certificate.verified_at,
-            revoked_at=certificate.revoked_at,
-            created_at=now,
-        )
-    )
+    row = {
+        "environment": certificate.environment.value,
+        "serial_number": certificate.serial_number,
+        "subject_type": certificate.subject.type.value,
+        "subject_value": certificate.subject.value,
+        "type": certificate.type.value,
+        "name": certificate.name,
+        "common_name": certificate.common_name,
+        "valid_from": certificate.valid_from,
+        "valid_to": certificate.valid_to,
+        "der": certificate.der,
+        "key_id": certificate.key_id,
+        "origin": certificate.origin.value,
+        "verified_at": certificate.verified_at,
+        "revoked_at": certificate.revoked_at,
+        "created_at": now,
+    }
+    connection.execute(_ADD, row)
 
 
 def by_serial(connection: Connection, environment: Environment, serial_number: str) -> HeldCertificate | None:
-    row = connection.execute(
-        _HELD.where(certificates.c.environment == environment.value, certificates.c.serial_number == serial_number)
-    ).one_or_none()
+    row = connection.execute(_BY_SERIAL, {"where": environment.value, "number": serial_number}).one_or_none()
     return None if row is None else _certificate(row)
 
 
 def of_subject(connection: Connection, environment: Environment, subject: Subject) -> list[HeldCertificate]:
     """Newest first."""
-    rows = connection.execute(
-        _HELD.where(
-            certificates.c.environment == environment.value,
-            certificates.c.subject_type == subject.type.value,
-            certificates.c.subject_value == subject.value,
-        ).order_by(certificates.c.valid_from.desc(), certificates.c.created_at.desc())
-    )
+    theirs = {"where": environment.value, "kind": subject.type.value, "of": subject.value}
+    rows = connection.execute(_OF_SUBJECT, theirs)
     return [_certificate(row) for row in rows]
 
 
@@ -174,11 +177,7 @@ def mark_revoked(connection: Connection, environment: Environment, serial_number
 
 
 def _mark(connection: Connection, environment: Environment, serial_number: str, **values: datetime) -> None:
-    connection.execute(
-        update(certificates)
-        .where(certificates.c.environment == environment.value, certificates.c.serial_number == serial_number)
-        .values(**values)
-    )
+    connection.execute(_MARK, {"where": environment.value, "number": serial_number, **values})
 
 
 def _certificate(row: Row[Any]) -> HeldCertificate:

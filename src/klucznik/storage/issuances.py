@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, true, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from klucznik.domain.certificates import CertificateType
@@ -24,25 +24,62 @@ from klucznik.storage.schema import enrollments, issuances, leases
 _ORDER = tuple(CertificateType)
 _RUNNING = (IssuanceState.PLANNED.value, IssuanceState.UNDERWAY.value)
 
+# Made once: these run with every step of an issuance, and SQLAlchemy takes ten times as long to put a statement
+# together as to run it. What an INSERT or UPDATE sets are the other parameters.
+_ADD = insert(issuances)
+_SAVE = update(issuances).where(issuances.c.id == bindparam("saved"), issuances.c.version == bindparam("seen"))
+_LOAD = select(issuances).where(issuances.c.id == bindparam("wanted"))
+_RUNNING_OF = (
+    select(issuances)
+    .where(
+        issuances.c.environment == bindparam("where"),
+        issuances.c.subject_type == bindparam("kind"),
+        issuances.c.subject_value == bindparam("value"),
+        issuances.c.state.in_(_RUNNING),
+    )
+    .order_by(issuances.c.created_at)
+    .limit(1)
+)
+_DUE = (
+    select(issuances.c.id, issuances.c.subject_type, issuances.c.subject_value)
+    .outerjoin(
+        leases,
+        and_(
+            leases.c.environment == issuances.c.environment,
+            leases.c.subject_type == issuances.c.subject_type,
+            leases.c.subject_value == issuances.c.subject_value,
+            leases.c.expires_at > bindparam("now"),
+        ),
+    )
+    .where(
+        issuances.c.wake_at <= bindparam("now"), leases.c.token.is_(None), issuances.c.environment == bindparam("where")
+    )
+    .order_by(issuances.c.wake_at)
+    .limit(bindparam("most"))
+)
+_ADD_ENROLLMENT = insert(enrollments)
+_SAVE_ENROLLMENT = update(enrollments).where(
+    enrollments.c.id == bindparam("saved"), enrollments.c.version == bindparam("seen")
+)
+_ENROLLMENTS_OF = select(enrollments).where(enrollments.c.issuance_id == bindparam("wanted"))
+
 
 def add(connection: Connection, issuance: Issuance, *, now: datetime) -> None:
-    connection.execute(
-        insert(issuances).values(
-            id=issuance.id,
-            environment=issuance.environment.value,
-            context_type=issuance.context.type.value,
-            context_value=issuance.context.value,
-            subject_type=issuance.subject.type.value,
-            subject_value=issuance.subject.value,
-            key_type=issuance.key_type.value,
-            replaces=None if issuance.replaces is None else list(issuance.replaces),
-            ignores_reserve=issuance.ignores_reserve,
-            keys_on_token=issuance.keys_on_token,
-            created_at=issuance.created_at,
-            updated_at=now,
-            **_changing(issuance, now),
-        )
-    )
+    row = {
+        "id": issuance.id,
+        "environment": issuance.environment.value,
+        "context_type": issuance.context.type.value,
+        "context_value": issuance.context.value,
+        "subject_type": issuance.subject.type.value,
+        "subject_value": issuance.subject.value,
+        "key_type": issuance.key_type.value,
+        "replaces": None if issuance.replaces is None else list(issuance.replaces),
+        "ignores_reserve": issuance.ignores_reserve,
+        "keys_on_token": issuance.keys_on_token,
+        "created_at": issuance.created_at,
+        "updated_at": now,
+    }
+    connection.execute(_ADD, {**row, **_changing(issuance, now)})
 
 
 def save(connection: Connection, issuance: Issuance, *, now: datetime) -> Issuance:
@@ -52,11 +89,8 @@ def save(connection: Connection, issuance: Issuance, *, now: datetime) -> Issuan
         StorageError: ``state_moved_on``: somebody else changed it meanwhile.
     """
     saved = replace(issuance, version=issuance.version + 1)
-    changed = connection.execute(
-        update(issuances)
-        .where(issuances.c.id == issuance.id, issuances.c.version == issuance.version)
-        .values(updated_at=now, **_changing(saved, now))
-    )
+    which = {"saved": issuance.id, "seen": issuance.version}
+    changed = connection.execute(_SAVE, {**which, "updated_at": now, **_changing(saved, now)})
     if changed.rowcount != 1:
         raise StorageError("state_moved_on", issuance=issuance.id)
     return saved
@@ -64,7 +98,7 @@ def save(connection: Connection, issuance: Issuance, *, now: datetime) -> Issuan
 
 def load(connection: Connection, issuance_id: str) -> Issuance | None:
     """The issuance of that id, ended or not."""
-    row = connection.execute(select(issuances).where(issuances.c.id == issuance_id)).one_or_none()
+    row = connection.execute(_LOAD, {"wanted": issuance_id}).one_or_none()
     return None if row is None else _issuance(row)
 
 
@@ -96,22 +130,8 @@ def due(
     Args:
         unless: leaves out those of which this is true.
     """
-    rows = connection.execute(
-        select(issuances.c.id, issuances.c.subject_type, issuances.c.subject_value)
-        .outerjoin(
-            leases,
-            and_(
-                leases.c.environment == issuances.c.environment,
-                leases.c.subject_type == issuances.c.subject_type,
-                leases.c.subject_value == issuances.c.subject_value,
-                leases.c.expires_at > now,
-            ),
-        )
-        .where(issuances.c.wake_at <= now, leases.c.token.is_(None), issuances.c.environment == environment.value)
-        .where(true() if unless is None else ~unless)
-        .order_by(issuances.c.wake_at)
-        .limit(most)
-    )
+    query = _DUE if unless is None else _DUE.where(~unless)
+    rows = connection.execute(query, {"where": environment.value, "now": now, "most": most})
     return [(row.id, Subject(SubjectType(row.subject_type), row.subject_value)) for row in rows]
 
 
@@ -130,17 +150,8 @@ def page(
 
 def running(connection: Connection, environment: Environment, subject: Subject) -> Issuance | None:
     """The issuance of this subject that has not ended, if there is one."""
-    row = connection.execute(
-        select(issuances)
-        .where(
-            issuances.c.environment == environment.value,
-            issuances.c.subject_type == subject.type.value,
-            issuances.c.subject_value == subject.value,
-            issuances.c.state.in_(_RUNNING),
-        )
-        .order_by(issuances.c.created_at)
-        .limit(1)
-    ).one_or_none()
+    theirs = {"where": environment.value, "kind": subject.type.value, "value": subject.value}
+    row = connection.execute(_RUNNING_OF, theirs).one_or_none()
     return None if row is None else _issuance(row)
 
 
@@ -207,18 +218,16 @@ def count_unknown(connection: Connection, environment: Environment) -> int:
 
 
 def add_enrollment(connection: Connection, enrollment: Enrollment, *, now: datetime) -> None:
-    connection.execute(
-        insert(enrollments).values(
-            id=enrollment.id,
-            issuance_id=enrollment.issuance_id,
-            type=enrollment.type.value,
-            name=enrollment.name,
-            key_id=enrollment.key_id,
-            csr=enrollment.csr,
-            updated_at=now,
-            **_progress(enrollment),
-        )
-    )
+    row = {
+        "id": enrollment.id,
+        "issuance_id": enrollment.issuance_id,
+        "type": enrollment.type.value,
+        "name": enrollment.name,
+        "key_id": enrollment.key_id,
+        "csr": enrollment.csr,
+        "updated_at": now,
+    }
+    connection.execute(_ADD_ENROLLMENT, {**row, **_progress(enrollment)})
 
 
 def save_enrollment(
@@ -232,11 +241,8 @@ def save_enrollment(
     if state is not enrollment.state and not may_follow(enrollment.state, state):
         raise StorageError("transition_forbidden", before=enrollment.state.value, after=state.value)
     saved = replace(enrollment, state=state, version=enrollment.version + 1)
-    changed = connection.execute(
-        update(enrollments)
-        .where(enrollments.c.id == enrollment.id, enrollments.c.version == enrollment.version)
-        .values(updated_at=now, **_progress(saved))
-    )
+    which = {"saved": enrollment.id, "seen": enrollment.version}
+    changed = connection.execute(_SAVE_ENROLLMENT, {**which, "updated_at": now, **_progress(saved)})
     if changed.rowcount != 1:
         raise StorageError("state_moved_on", issuance=enrollment.issuance_id)
     return saved
@@ -244,7 +250,7 @@ def save_enrollment(
 
 def enrollments_of(connection: Connection, issuance_id: str) -> list[Enrollment]:
     """The enrollments of an issuance, in the order of sending; of one type, the latest last."""
-    rows = connection.execute(select(enrollments).where(enrollments.c.issuance_id == issuance_id))
+    rows = connection.execute(_ENROLLMENTS_OF, {"wanted": issuance_id})
     return sorted((_enrollment(row) for row in rows), key=_in_order)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import SubjectType
 from klucznik.domain.sealed import KeyBinding, SealedKey, WrappedDataKey
 from klucznik.storage.schema import data_keys, private_keys
+
+_ADD = insert(private_keys)
+_LOAD = select(private_keys).where(private_keys.c.id == bindparam("wanted"))
 
 
 def load_data_keys(connection: Connection) -> list[WrappedDataKey]:
@@ -33,19 +36,18 @@ def add_data_key(connection: Connection, key: WrappedDataKey, *, now: datetime) 
 
 
 def add(connection: Connection, key: SealedKey, binding: KeyBinding, *, now: datetime) -> None:
-    connection.execute(
-        insert(private_keys).values(
-            id=key.key_id,
-            environment=binding.environment.value,
-            subject_type=binding.subject_type.value,
-            subject_value=binding.subject_value,
-            algorithm=key.algorithm,
-            data_key_id=key.data_key_id,
-            nonce=key.nonce,
-            ciphertext=key.ciphertext,
-            created_at=now,
-        )
-    )
+    row = {
+        "id": key.key_id,
+        "environment": binding.environment.value,
+        "subject_type": binding.subject_type.value,
+        "subject_value": binding.subject_value,
+        "algorithm": key.algorithm,
+        "data_key_id": key.data_key_id,
+        "nonce": key.nonce,
+        "ciphertext": key.ciphertext,
+        "created_at": now,
+    }
+    connection.execute(_ADD, row)
 
 
 def known(connection: Connection, key_ids: Collection[str]) -> frozenset[str]:
@@ -56,7 +58,7 @@ def known(connection: Connection, key_ids: Collection[str]) -> frozenset[str]:
 
 def load(connection: Connection, key_id: str) -> tuple[SealedKey, KeyBinding] | None:
     """A sealed key and what it is bound to, or None."""
-    row = connection.execute(select(private_keys).where(private_keys.c.id == key_id)).one_or_none()
+    row = connection.execute(_LOAD, {"wanted": key_id}).one_or_none()
     if row is None:
         return None
     sealed = SealedKey(row.id, row.algorithm, row.data_key_id, row.nonce, row.ciphertext)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Table, text
+from functools import cache
+
+from sqlalchemy import Connection, Insert, Table, text
 
 
 def alone(connection: Connection, name: str) -> None:
@@ -23,10 +25,15 @@ def alone_or_not(connection: Connection, name: str) -> bool:
 
 def insert_unless_there(connection: Connection, table: Table, **values: object) -> bool:
     """Whether the row is ours; False where one with the same key was there first."""
-    if connection.dialect.name == "postgresql":
+    statement = _insert_or_nothing(table, connection.dialect.name)
+    return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+@cache
+def _insert_or_nothing(table: Table, dialect: str) -> Insert:
+    if dialect == "postgresql":
         from sqlalchemy.dialects.postgresql import insert
     else:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
 
-    statement = insert(table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+    return insert(table).on_conflict_do_nothing()
