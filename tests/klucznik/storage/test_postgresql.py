@@ -174,7 +174,7 @@ async def test_two_writers_that_block_each_other_both_succeed(database: Database
         database.write(lambda connection: cross(connection, "a", "b")),
         database.write(lambda connection: cross(connection, "b", "a")),
     )
-    assert len(attempts) == 3
+    assert len(attempts) > 2  # whoever comes back fast may meet the other once more
 
 
 def _lease(connection: Connection, subject: Subject, owner: str) -> None:

@@ -130,8 +130,8 @@ def upgrade() -> None:
     )
     _connect_what_was_issued_and_imported()
     op.add_column("issuances", sa.Column("replaces", sa.JSON(), nullable=True))
-    op.add_column("issuances", sa.Column("ignores_reserve", sa.Boolean(), server_default=sa.text("0"), nullable=False))
-    op.add_column("issuances", sa.Column("keys_on_token", sa.Boolean(), server_default=sa.text("0"), nullable=False))
+    op.add_column("issuances", sa.Column("ignores_reserve", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("issuances", sa.Column("keys_on_token", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def _connect_what_was_issued_and_imported() -> None:
