@@ -22,6 +22,7 @@ from klucznik.cli import (
     signing,
 )
 from klucznik.cli.demo import demo
+from klucznik.cli.doctor import doctor
 from klucznik.cli.options import parsed
 from klucznik.cli.state import Settings
 from klucznik.cli.usage import classes_for
@@ -45,6 +46,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "connect": connections.connect,
     "connections": connections.connections,
     "disconnect": connections.disconnect,
+    "doctor": doctor,
     "export": commands.export,
     "import": commands.import_,
     "backup": backups.backup,

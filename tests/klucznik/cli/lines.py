@@ -20,6 +20,7 @@ COMMANDS = (
     "connect",
     "connections",
     "disconnect",
+    "doctor",
     "backup",
     "restore",
     "reconcile",
