@@ -39,6 +39,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "cancel": issuances.cancel,
     "worker": issuances.worker,
     "renew": renewals.renew,
+    "after-renewal": renewals.after_renewal,
     "certificates": commands.certificates,
     "revoke": commands.revoke,
     "grant": permissions.grant,

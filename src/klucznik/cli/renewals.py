@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from klucznik.cli.commands import context_of, start, with_installation
 from klucznik.cli.exit_codes import Exit
-from klucznik.cli.options import AsJson, MaybeNip, confirmed
+from klucznik.cli.options import AsJson, MaybeNip, Nip, confirmed
 from klucznik.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,6 +57,38 @@ def renew(
     done, looked_at = with_installation(settings, work)
     output.result(views.renewed(done, looked_at, words), pictures.renewed(done, looked_at, words))
     return Exit.DONE if all(one.well for one in done) else Exit.NOT_ALL_RENEWED
+
+
+def after_renewal(
+    ctx: typer.Context,
+    nip: Nip,
+    hook: Annotated[Path | None, typer.Option("--hook", metavar="FILE", help="help.hook")] = None,
+    no_hook: Annotated[bool, typer.Option("--no-hook", help="help.no_hook")] = False,
+    revoke_old: Annotated[bool, typer.Option("--revoke-old", help="help.revoke_old")] = False,
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="help.keep_old")] = False,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik.services.after_renewal import change_after_renewal
+    from klucznik.views import renewals as views
+
+    settings, output = start(ctx, as_json)
+    if (hook is not None and no_hook) or (revoke_old and keep_old):
+        raise InputError("after_renewal_contradicts_itself")
+    context = context_of(nip, output)
+    changed = with_installation(
+        settings,
+        lambda klucznik: change_after_renewal(
+            klucznik,
+            context,
+            hook=None if hook is None else hook.absolute(),
+            no_hook=no_hook,
+            revokes_superseded=revoke_old if revoke_old or keep_old else None,
+        ),
+    )
+    words = settings.words
+    old = words.say("after_renewal.revoked" if changed.revokes_superseded else "after_renewal.kept")
+    own = words.say("after_renewal.hook", nip=context.value, hook=changed.deploy_hook)
+    output.result(views.after_renewal(changed), f"{own}\n{old}")
 
 
 def _agreed(output: Output) -> bool:

@@ -29,7 +29,11 @@ _GRACE_S = 5.0
 
 
 class Untrusted(Exception):
-    """A program that others might have changed, or that cannot be run; the text says which part of its path and why."""
+    """A program that others might have changed, or that cannot be run; `part` is what is wrong on its path."""
+
+    def __init__(self, part: Path, why: str) -> None:
+        super().__init__(f"{part}: {why}")
+        self.part = part
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,13 @@ def check(program: Path) -> Path:
         Untrusted, FileNotFoundError.
     """
     if not program.is_absolute():
-        raise Untrusted(f"{program}: not absolute")
+        raise Untrusted(program, "not absolute")
     real = program.resolve(strict=True)
     about = real.stat()
     if not stat.S_ISREG(about.st_mode) or not os.access(real, os.X_OK):
-        raise Untrusted(f"{real}: not executable")
+        raise Untrusted(real, "not executable")
     if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise Untrusted(f"{real}: writable by others")
+        raise Untrusted(real, "writable by others")
     for part in (real, *real.parents, *program.absolute().parents):
         _check_part(part)
     return real
@@ -101,9 +105,9 @@ def check(program: Path) -> Path:
 def _check_part(part: Path) -> None:
     about = part.stat()
     if about.st_uid not in (0, os.geteuid()):
-        raise Untrusted(f"{part}: of another user")
+        raise Untrusted(part, "of another user")
     if about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX:
-        raise Untrusted(f"{part}: writable by others")
+        raise Untrusted(part, "writable by others")
 
 
 def environment_for(ours: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:

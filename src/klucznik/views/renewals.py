@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from klucznik.domain.connections import Connection
 from klucznik.domain.deployment import Deployment
 from klucznik.messages.catalogue import Words
 from klucznik.messages.errors import error_text
@@ -31,6 +32,16 @@ def renewed(done: Sequence[Renewed], looked_at: int, words: Words) -> Json:
         "renewed": sum(one.renewal is not None and one.renewal.end is RenewalEnd.RENEWED for one in done),
         "not_well": sum(not one.well for one in done),
         "renewals": [_renewed(one, words) for one in done],
+    }
+
+
+def after_renewal(value: Connection) -> Json:
+    """What a connection wants to happen after a renewal."""
+    return {
+        "outcome": "after_renewal",
+        "context": context(value.context),
+        "hook": value.deploy_hook,
+        "revokes_superseded": value.revokes_superseded,
     }
 
 

@@ -10,6 +10,7 @@ COMMANDS = (
     "cancel",
     "worker",
     "renew",
+    "after-renewal",
     "certificates",
     "revoke",
     "export",

@@ -278,6 +278,27 @@ USAGE = (
         "„80130112340”",
         '"80130112340"',
     ),
+    Row(
+        "a hook that is not there",
+        at_home(typed("after-renewal", "--nip", NIP, "--hook", "/no/such/hook"), with_pair=True),
+        "hook_missing",
+        "/no/such/hook",
+        "/no/such/hook",
+    ),
+    Row(
+        "a hook that others can change",
+        at_home(typed("after-renewal", "--nip", NIP, "--hook", "/tmp"), with_pair=True),  # noqa: S108
+        "hook_untrusted",
+        "/tmp",  # noqa: S108
+        "/tmp",  # noqa: S108
+    ),
+    Row(
+        "a hook and none",
+        typed("after-renewal", "--nip", NIP, "--hook", "/bin/true", "--no-hook"),
+        "after_renewal_contradicts_itself",
+        "--no-hook",
+        "--no-hook",
+    ),
     Row("a renewal of nobody", typed("renew"), "renew_needs_nip_or_all", "--all", "--all"),
     Row("a renewal of one and all", typed("renew", "--nip", NIP, "--all"), "renew_needs_nip_or_all", "--nip", "--nip"),
     Row("all renewed before their time", typed("renew", "--all", "--force"), "renew_force_needs_nip", "--nip", "--nip"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.klucznik.cli.lines import at, listed, part
 from tests.klucznik.cli.scenes import NIP, Scene, done, klucznik
-from tests.klucznik.services.renewing import put_hook
+from tests.klucznik.services.renewing import program, put_hook
 
 
 def with_pairs(scene: Scene, *nips: str) -> None:
@@ -118,3 +118,20 @@ def test_what_has_expired_is_told_with_the_way_on(scene: Scene, language: str, s
     assert "klucznik issue" in ran.out
     assert said in done("renew", "--all", "--dry-run", *at(scene), "--lang", language).out
     assert filed(scene) == 0
+
+
+def test_a_company_has_a_hook_of_its_own_and_a_choice_about_the_old_certificate(scene: Scene) -> None:
+    nip = "6292345678"
+    with_pairs(scene, nip)
+    hook = program(scene.base / "own-hook", f'echo "$KLUCZNIK_NIP" >>"{scene.base}/ran"')
+    one = ("--nip", nip, *at(scene))
+    assert "wygasają" in done("after-renewal", *one).out
+    set_ = done("after-renewal", "--hook", hook, "--revoke-old", *one, "--json").data
+    assert (set_["hook"], set_["revokes_superseded"]) == (str(hook), True)
+    (renewed,) = listed(done("renew", "--force", *one, "--json").data, "renewals")
+    assert [hook["hook"] for hook in listed(renewed, "hooks")] == [f"connection:{nip}"]
+    assert len(listed(renewed, "revoked")) == 1
+    assert (scene.base / "ran").read_text() == f"{nip}\n"
+    unset = done("after-renewal", "--no-hook", "--keep-old", *one, "--json").data
+    assert (unset["hook"], unset["revokes_superseded"]) == (None, False)
+    assert str(hook) not in done("after-renewal", *one, "--lang", "en").out
