@@ -107,7 +107,7 @@ def test_certificates_of_the_vault_and_of_ksef_are_listed(scene: Scene) -> None:
     assert (vault["outcome"], vault["source"], set(vault)) == (
         "certificates", "vault", {"outcome", "source", "certificates"}
     )  # fmt: skip
-    assert set(listed(vault)[0]) == CERTIFICATE | {"subject", "origin", "revoked_at"}
+    assert set(listed(vault)[0]) == CERTIFICATE | {"subject", "origin", "revoked_at", "programs"}
     assert not scene.ksef.requests()
 
     ksef = done("certificates", *seal(scene), *at(scene), "--json").data
@@ -134,7 +134,7 @@ def test_revoke_frees_a_slot_and_says_that_no_request_comes_back(scene: Scene) -
     own = ("--nip", nip, "--cert", cert, "--key", key)
     pair = listed(done("issue", *own, *at(scene), "--json").data)
     data = done("revoke", str(pair[0]["serial"]), *own, *at(scene), "--yes", "--json").data
-    assert set(data) == {"outcome", "serial", "type", "name", "key_in_vault"}
+    assert set(data) == {"outcome", "serial", "type", "name", "key_in_vault", "programs"}
     assert (data["outcome"], data["serial"], data["key_in_vault"]) == ("revoked", pair[0]["serial"], True)
     ran = done("revoke", str(pair[1]["serial"]), *own, *at(scene), "--yes", "--reason", "superseded")
     assert "unieważniony w KSeF" in ran.out
@@ -146,7 +146,7 @@ def test_exported_files_open_with_the_password(scene: Scene) -> None:
     scene.furnish(with_pair=True)
     named = ("--password-env", "KEY_PASSWORD", *at(scene))
     data = done("export", "--nip", NIP, "--out", scene.base / "pem", *named, "--json").data
-    assert (data["outcome"], set(data)) == ("exported", {"outcome", "certificates"})
+    assert (data["outcome"], set(data)) == ("exported", {"outcome", "program", "certificates"})
     assert all(set(one) == CERTIFICATE | {"files"} for one in listed(data))
     files = [Path(str(name)) for one in listed(data) for name in listed(one, "files")]
     for cert, key in (files[:2], files[2:]):
