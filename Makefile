@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
 # The tests that a second run repeats on PostgreSQL.
-BOTH_DATABASES := tests/klucznik/storage tests/klucznik/services
+BOTH_DATABASES := tests/klucznik/storage tests/klucznik/services tests/klucznik/operations
 
 help:
 	@echo "make demo   issue a pair of certificates against the local KSeF, from nothing"

@@ -516,7 +516,7 @@ class RoadMachine(RuleBasedStateMachine):
 
 
 SETTINGS = settings(
-    max_examples=80,
+    max_examples=50,
     stateful_step_count=12,
     deadline=None,
     derandomize=True,
