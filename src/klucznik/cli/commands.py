@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -25,6 +26,7 @@ from klucznik.cli.options import (
     parsed,
     password_from,
     question_for,
+    said_again,
     with_password,
 )
 from klucznik.cli.output import Output
@@ -36,6 +38,7 @@ from klucznik.errors import InputError
 from klucznik.ksef.calls import Watcher, unwatched
 
 if TYPE_CHECKING:
+    from klucznik.cli.ways_out import Guide
     from klucznik.domain.certificates import HeldCertificate
     from klucznik.domain.issuance import Issuance
     from klucznik.domain.signature_requests import Options, SignatureRequest
@@ -84,26 +87,33 @@ def issue(
     another_pair: Annotated[bool, typer.Option("--another-pair", help="help.another_pair")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="help.wait")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="help.detach")] = False,
+    force: Annotated[bool, typer.Option("--force", help="help.force_issue")] = False,
     external: External = False,
     out: OutFile = None,
     as_json: AsJson = False,
 ) -> int:
     from klucznik.cli.progress import Teller
+    from klucznik.cli.ways_out import Guide
     from klucznik.services.issue import issue as issue_pair
     from klucznik.services.issue import order
 
     settings, output = start(ctx, as_json)
     context = context_of(nip, output)
+    if force:
+        output.note(settings.words.say("issue.force_warning"), sign="!", style="yellow")
     if wants_external(external, out, cert, key, p12):
         options: Options = {
             "key_type": key_type.value,
             "keys_on_token": keys_on_token,
             "another_pair": another_pair,
             "wait_for_limits": wait,
+            "ignores_reserve": force,
         }
         return have_signed(settings, output, _signature_for(context, options), out=out, stay=not detach)
     credential = credential_of(settings, cert, key, p12, key_password_env)
-    carry_out = order if detach else issue_pair
+    again = said_again(ctx, cert, key, p12, key_password_env)
+    guide = Guide(output, again)
+    carry_out = order if detach else partial(issue_pair, on_refusal=guide if Guide.wanted(output) else None)
     outcome = with_installation(
         settings,
         lambda klucznik: carry_out(
@@ -114,10 +124,11 @@ def issue(
             keys_on_token=keys_on_token,
             another_pair=another_pair,
             wait_for_limits=wait,
+            ignores_reserve=force,
             listener=Teller(output),
         ),
     )
-    return show_outcome(outcome, settings, output)
+    return show_outcome(outcome, settings, output, again=again, guide=guide)
 
 
 def _signature_for(context: Context, options: Options) -> Callable[[Installation], Awaitable[SignatureRequest]]:
@@ -168,6 +179,7 @@ def revoke(
     p12: P12 = None,
     key_password_env: PasswordEnv = None,
     reason: Annotated[str, typer.Option("--reason", metavar="NAME", help="help.reason")] = "Unspecified",
+    end_sessions: Annotated[bool, typer.Option("--end-sessions", help="help.end_sessions")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="help.yes")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -192,7 +204,9 @@ def revoke(
 
     done = with_installation(
         settings,
-        lambda klucznik: revoke_one(klucznik, context, serial_number, credential, reason=why, confirm=agreed),
+        lambda klucznik: revoke_one(
+            klucznik, context, serial_number, credential, reason=why, end_sessions=end_sessions, confirm=agreed
+        ),
     )
     output.result(views.revoked(done), pictures.revoked(done, words))
 
@@ -323,19 +337,35 @@ def start(ctx: typer.Context, as_json: bool) -> tuple[Settings, Output]:
     return settings, Output(settings.words, as_json=as_json)
 
 
-def show_outcome(outcome: Outcome | Issuance, settings: Settings, output: Output) -> int:
-    """How an issuance came out, or that it was ordered; the exit code."""
-    from klucznik.cli import issuance_pictures, pictures
+def show_outcome(
+    outcome: Outcome | Issuance,
+    settings: Settings,
+    output: Output,
+    *,
+    again: Sequence[str] = (),
+    guide: Guide | None = None,
+) -> int:
+    """How an issuance came out, or that it was ordered; the exit code.
+
+    Args:
+        again: options that stand in every next command of a refusal.
+        guide: who has shown a refusal already, and perhaps led out of it.
+    """
+    from klucznik.cli import issuance_pictures, permissions, pictures, refusal_pictures
     from klucznik.domain.issuance import Issuance
     from klucznik.domain.preflight import Refusal
     from klucznik.services.outcomes import AlreadyHeld, WaitingForLimits
     from klucznik.views import issuing as views
 
+    if guide is not None and guide.granted is not None:
+        return permissions.show_granted(guide.granted, settings, output)
+    if guide is not None and outcome is guide.shown:
+        return Exit.REFUSED_BY_LIMITS
     words, code = settings.words, Exit.DONE
     if isinstance(outcome, Refusal):
-        picture, code = pictures.refusal(outcome, words), Exit.REFUSED_BY_LIMITS
+        picture, code = refusal_pictures.refusal(outcome, words, again=again), Exit.REFUSED_BY_LIMITS
     elif isinstance(outcome, WaitingForLimits):
-        picture, code = pictures.waiting_for_limits(outcome, words), Exit.REFUSED_BY_LIMITS
+        picture, code = refusal_pictures.waiting_for_limits(outcome, words), Exit.REFUSED_BY_LIMITS
     elif isinstance(outcome, AlreadyHeld):
         picture = pictures.already_held(outcome, words)
     elif isinstance(outcome, Issuance):

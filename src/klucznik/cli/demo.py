@@ -81,7 +81,7 @@ def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
 
 async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Output | None) -> Json:
     """Issue for one person; silently (`output` None) for what another program is supposed to have done."""
-    from klucznik.cli import pictures
+    from klucznik.cli import pictures, refusal_pictures
     from klucznik.cli.progress import Teller
     from klucznik.keys.credential import load_credential
     from klucznik.keys.test_credential import write_test_credential
@@ -99,7 +99,7 @@ async def _issue(ksef: LocalKsef, home: Path, nip: str, pesel: str, output: Outp
     if output is None:
         return None
     if isinstance(outcome, Refusal):
-        output.picture(pictures.refusal(outcome, output.words))
+        output.picture(refusal_pictures.refusal(outcome, output.words))
     elif isinstance(outcome, Issued):
         output.picture(pictures.issued(outcome, home, output.words))
     return views.outcome(outcome, output.words)

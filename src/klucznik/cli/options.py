@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -105,5 +106,29 @@ def confirmed(question: str, words: Words) -> bool:
     """A yes from a person; silence, or nobody there, is a no."""
     if not sys.stdin.isatty():
         return False
-    answer: str = typer.prompt(f"{question} {words.say('ask.yes_or_no')}", default="", show_default=False, err=True)
+    answer = asked(f"{question} {words.say('ask.yes_or_no')}")
     return answer.strip().lower() in words.say("ask.yes_words").split()
+
+
+def asked(question: str) -> str:
+    """What a person answers, perhaps nothing. Ctrl-C ends it at once, also in the middle of a session with KSeF."""
+    # While a session runs, asyncio takes the first Ctrl-C for itself, and the question would go on waiting.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        answer: str = typer.prompt(question, default="", show_default=False, err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return answer
+
+
+def said_again(
+    ctx: typer.Context, cert: Path | None, key: str | None, p12: Path | None, password_env: str | None
+) -> tuple[str, ...]:
+    """The options of this line that the next command needs too: what to sign in with, and where."""
+    here: dict[str, object] = {"--cert": cert, "--key": key, "--p12": p12, "--key-password-env": password_env}
+    root = ctx.find_root()
+    for name, option in (("home", "--home"), ("env", "--env"), ("ksef_url", "--ksef-url")):
+        source = root.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            here[option] = root.params[name]
+    return tuple(word for option, value in here.items() if value is not None for word in (option, str(value)))

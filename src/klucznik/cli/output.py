@@ -38,7 +38,7 @@ class Output:
         if self.as_json:
             sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
         else:
-            self._out.print(shown)
+            self.picture(shown)
 
     def line(self, text: str) -> None:
         """One line of a result that is itself lines for machines, with or without ``--json``."""
@@ -47,7 +47,7 @@ class Output:
     def picture(self, shown: RenderableType) -> None:
         """A part of the outcome that is shown before the rest is known; nothing with ``--json``."""
         if not self.as_json:
-            self._out.print(shown)
+            self._out.print(shown, crop=False)  # pictures keep to the width; a command line may be longer
 
     def live(self) -> Live:
         """A picture that is drawn over and over until it is left; it stays on the screen then."""

@@ -15,12 +15,11 @@ from rich.text import Text
 from klucznik.domain.certificates import CertificateStatus, CertificateType, HeldCertificate
 from klucznik.domain.identifiers import Subject
 from klucznik.domain.limits import Allowance, Limits
-from klucznik.domain.preflight import Refusal
 from klucznik.messages import Words
-from klucznik.messages.refusal import cause_text, reach_text, reason_text, remedy_text, remedy_title, subject_text
+from klucznik.messages.refusal import reach_text, subject_text
 from klucznik.services.certificates import SubjectCertificates
 from klucznik.services.export import Exported
-from klucznik.services.issue import AlreadyHeld, Issued, WaitingForLimits
+from klucznik.services.issue import AlreadyHeld, Issued
 from klucznik.services.limits import SubjectLimits
 from klucznik.services.revoke import Revocation, Revoked
 
@@ -53,39 +52,6 @@ def _meter(allowance: Allowance, needed: int | None) -> Text:
 
 def _left(allowance: Allowance, words: Words) -> Text:
     return Text(words.count("limits.left", allowance.remaining, limit=allowance.limit))
-
-
-def refusal(value: Refusal, words: Words) -> RenderableType:
-    parts: list[RenderableType] = [
-        Text(words.say("refusal.meaning")),
-        Text(words.count("refusal.filed", value.filed) if value.filed else words.say("refusal.nothing_spent")),
-        Text(),
-        Text(reach_text(value.subject, words), style="bold"),
-        Text(),
-        meters(value.limits, words, needed=value.needed),
-        Text(),
-        *_bullets(reason_text(finding, words) for finding in value.reasons),
-        Text(),
-        Text(words.say("refusal.causes"), style="bold"),
-        *_bullets(cause_text(cause, value.limits, words) for cause in value.causes),
-        Text(),
-        Text(words.say("refusal.remedies"), style="bold"),
-    ]
-    for number, remedy in enumerate(value.remedies, start=1):
-        parts.append(Text.assemble((f"{number}. ", "bold"), (remedy_title(remedy, words), "bold green")))
-        parts.append(Padding(Text(remedy_text(remedy, words)), (0, 0, 0, 3)))
-    return Panel(Group(*parts), title=words.say("refusal.title"), border_style="yellow", padding=(1, 2))
-
-
-def waiting_for_limits(value: WaitingForLimits, words: Words) -> RenderableType:
-    issuance = value.issuance
-    waits = words.say(
-        "waiting.until",
-        issuance=issuance.id[:12],
-        until=words.moment(issuance.wait.until if issuance.wait and issuance.wait.until else issuance.created_at),
-        end=words.date(issuance.limits_until or issuance.created_at),
-    )
-    return Group(refusal(value.refusal, words), Panel(Text(waits), title=words.say("waiting.title"), padding=(0, 2)))
 
 
 def issued(value: Issued, home: Path, words: Words) -> RenderableType:
@@ -155,7 +121,7 @@ def vault(
     if not programs:
         return table
     uses = [f"{serial}: {', '.join(names)}" for serial, names in sorted(programs.items())]
-    return Group(table, Text(), Text(words.say("certificates.programs"), style="bold"), *_bullets(uses))
+    return Group(table, Text(), Text(words.say("certificates.programs"), style="bold"), *bullets(uses))
 
 
 def _state_in_vault(one: HeldCertificate, words: Words, now: datetime) -> Text:
@@ -211,7 +177,10 @@ def revocation_warnings(asked: Revocation, words: Words) -> list[str]:
 
 
 def revoked(value: Revoked, words: Words) -> RenderableType:
-    done = Text.assemble(("✓ ", "green"), words.say("revoke.done", serial=value.record.serial_number))
+    text = words.say("revoke.done", serial=value.record.serial_number)
+    if value.sessions_ended is not None:
+        text = f"{text} {words.count('revoke.sessions_ended', value.sessions_ended)}"
+    done = Text.assemble(("✓ ", "green"), text)
     if not value.programs:
         return done
     said = words.say("revoke.programs", programs=", ".join(value.programs))
@@ -238,5 +207,5 @@ def test_credential(subject: Subject, certificate: Path, key: Path, words: Words
     return Group(Text.assemble(("✓ ", "green"), said), Text(f"    {certificate}"), Text(f"    {key}"))
 
 
-def _bullets(lines: Iterable[str]) -> list[RenderableType]:
+def bullets(lines: Iterable[str]) -> list[RenderableType]:
     return [Text(f"• {line}") for line in lines]

@@ -20,6 +20,7 @@ from klucznik.errors import InputError, SignedDocumentError, SignInRefused
 if TYPE_CHECKING:
     from klucznik.cli.output import Output
     from klucznik.cli.state import Settings
+    from klucznik.cli.ways_out import Guide
     from klucznik.domain.identifiers import Subject
     from klucznik.domain.signature_requests import SignatureRequest
     from klucznik.services.grant import Grant
@@ -105,6 +106,7 @@ class _Signing:
     file: Path
     yes: bool
     fresh_beside: Path
+    guide: Guide | None = None
 
     @property
     def somebody_there(self) -> bool:
@@ -173,13 +175,15 @@ class _Signing:
 
     async def _done(self, signed: Path) -> Done:
         from klucznik.cli.progress import Teller
+        from klucznik.cli.ways_out import Guide
         from klucznik.services.signed_purpose import carry_on
         from klucznik.services.signing import hand_in
 
         listener = Teller(self.output)
         content = _content(signed)
         handed_in = await hand_in(self.klucznik, self.request, content, checked=self._tell_who, listener=listener)
-        return await carry_on(self.klucznik, handed_in, confirm=self._agreed, listener=listener)
+        self.guide = Guide(self.output) if self.somebody_there else None
+        return await carry_on(self.klucznik, handed_in, confirm=self._agreed, on_refusal=self.guide, listener=listener)
 
     def _ask(self) -> str | None:
         from klucznik.cli.path_prompt import ask_path
@@ -216,7 +220,7 @@ class _Signing:
 
         if isinstance(done, Granted):
             return show_granted(done, self.settings, self.output)
-        return show_outcome(done, self.settings, self.output)
+        return show_outcome(done, self.settings, self.output, guide=self.guide)
 
 
 def _typed(path: str) -> Path:

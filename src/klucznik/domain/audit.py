@@ -47,6 +47,7 @@ class Event(StrEnum):
     ISSUANCE_CANCELLED = "issuance_cancelled"
     ISSUANCE_ENDED = "issuance_ended"
     CERTIFICATE_REVOKED = "certificate_revoked"
+    SESSIONS_ENDED = "sessions_ended"
     CERTIFICATE_IMPORTED = "certificate_imported"
     HOOK_ENDED = "hook_ended"  # a program that brings a renewed certificate elsewhere
     KEY_EXPORTED = "key_exported"

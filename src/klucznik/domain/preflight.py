@@ -1,4 +1,4 @@
-"""The decision before every generation: do KSeF's two limits leave room for what is missing?
+"""The decision before every generation: do KSeF's two limits leave room for what is missing, and for renewals to come?
 
 Pure: the limits come in, findings go out. Who asked, and when, is the caller's (services.issue reads the limits inside
 the subject's lease, right before the first request).
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from klucznik.domain.identifiers import Subject
+from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.limits import Limits
 from klucznik.domain.reasons import Cause, Reason
 from klucznik.domain.remedies import Remedy
@@ -17,12 +17,17 @@ from klucznik.domain.remedies import Remedy
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason not to start, with its numbers."""
+    """One reason not to start, with its numbers.
+
+    Attributes:
+        reserved: requests kept back for renewals, where they are the reason.
+    """
 
     code: Reason
     needed: int
     remaining: int
     limit: int
+    reserved: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,13 @@ class Refusal:
     """A generation that did not start, or that stopped when the limits shrank under it.
 
     Attributes:
+        context: the company for which it was asked.
         filed: requests of this very issuance that had been filed before; 0 unless the limits shrank half-way. What
             was filed is finished and kept, so that later only the other half is needed.
     """
 
     subject: Subject
+    context: Context
     limits: Limits
     needed: int
     reasons: tuple[Finding, ...]
@@ -78,27 +85,40 @@ def _ksef_allows_requests(limits: Limits, needed: int) -> Finding | None:
 _RULES: tuple[Callable[[Limits, int], Finding | None], ...] = (_requests_suffice, _certificate_slots_suffice)
 
 
-def preflight(limits: Limits, needed: int) -> tuple[Finding, ...]:
+def preflight(limits: Limits, needed: int, *, reserved: int = 0) -> tuple[Finding, ...]:
     """Reasons not to start; empty means go.
 
     Args:
         limits: what KSeF has just answered.
         needed: how many certificates are missing; that many requests and that many slots are needed (a fresh pair: 2).
+        reserved: requests that must be left for renewals (`domain.reserve`); 0 for a renewal itself.
 
-    KSeF's own ``canRequest`` is a third reason only where the numbers alone would allow the requests.
+    KSeF's own ``canRequest`` is a third reason only where the numbers alone would allow the requests, and what is kept
+    back for renewals where KSeF would allow them.
     """
     findings = tuple(finding for rule in _RULES if (finding := rule(limits, needed)))
-    return findings or tuple(filter(None, (_ksef_allows_requests(limits, needed),)))
+    findings = findings or tuple(filter(None, (_ksef_allows_requests(limits, needed),)))
+    allowance = limits.enrollment
+    if reserved and needed <= allowance.remaining < needed + reserved:
+        kept = Finding(
+            Reason.REQUESTS_RESERVED_FOR_RENEWAL, needed, allowance.remaining, allowance.limit, reserved=reserved
+        )
+        findings = (*findings, kept)
+    return findings
 
 
 def likely_causes(limits: Limits, findings: tuple[Finding, ...]) -> tuple[LikelyCause, ...]:
     """What usually leads to such limits, with the counts that KSeF's numbers give (mission.md, point 4)."""
     codes = {finding.code for finding in findings}
     causes = []
-    if codes & {Reason.REQUEST_LIMIT_BELOW_NEEDED, Reason.KSEF_FORBIDS_REQUESTS}:
+    if codes & {
+        Reason.REQUEST_LIMIT_BELOW_NEEDED,
+        Reason.KSEF_FORBIDS_REQUESTS,
+        Reason.REQUESTS_RESERVED_FOR_RENEWAL,
+    }:
         used = max(0, limits.enrollment.limit - limits.enrollment.remaining)
-        causes.append(LikelyCause(Cause.REQUESTS_ALREADY_USED, used))
+        causes += [LikelyCause(Cause.REQUESTS_ALREADY_USED, used)] if used else []
     if Reason.CERTIFICATE_LIMIT_BELOW_NEEDED in codes:
         held = max(0, limits.certificate.limit - limits.certificate.remaining)
-        causes.append(LikelyCause(Cause.CERTIFICATES_ALREADY_HELD, held))
+        causes += [LikelyCause(Cause.CERTIFICATES_ALREADY_HELD, held)] if held else []
     return (*causes, LikelyCause(Cause.EARLIER_TESTS_OR_ATTEMPTS))

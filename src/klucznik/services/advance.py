@@ -71,10 +71,15 @@ async def advance(
 
 @dataclass
 class Walk:
-    """One go at an issuance under the lease of its subject."""
+    """One go at an issuance under the lease of its subject.
+
+    Attributes:
+        stays_signed_in: leave the session open at the end, for whoever has more to do with it.
+    """
 
     login: Login
     road: Road
+    stays_signed_in: bool = False
 
     @classmethod
     def of(
@@ -87,9 +92,10 @@ class Walk:
         signer: Signer | None = None,
         listener: Listener = unheard,
         stopping: Callable[[], bool] = lambda: False,
+        stays_signed_in: bool = False,
     ) -> Walk:
         login = Login(installation, issuance, signed_in, signer, listener)
-        return cls(login, Road(installation, login, lease, listener, stopping))
+        return cls(login, Road(installation, login, lease, listener, stopping), stays_signed_in)
 
     async def go(self, issuance: Issuance) -> Issuance:
         """Until it ends or waits. An error is told after the row has been told when to try again."""
@@ -101,7 +107,7 @@ class Walk:
         except KlucznikError as error:
             await self._park(error)
             raise
-        if issuance.state.ended:
+        if issuance.state.ended and not self.stays_signed_in:
             await self.login.end()
         return issuance
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from klucznik.domain.certificates import PAIR, CertificateType, HeldCertificate
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.keytype import KeyType
+from klucznik.domain.preflight import Refusal
 from klucznik.domain.waits import LONGEST_WAIT_FOR_LIMITS
 from klucznik.errors import SubjectBusy
 from klucznik.services import audit, login
@@ -28,6 +29,7 @@ from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import Errand, wait_for_lease
 from klucznik.services.sign_in import SignedIn, Signer, sign_in, sign_out
 from klucznik.services.ways import signer_for
+from klucznik.services.ways_out import OnRefusal, Turn, WaysOut
 from klucznik.storage import certificates, issuances, leases
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ async def issue(
     another_pair: bool = False,
     wait_for_limits: bool = False,
     keys_on_token: bool = False,
+    ignores_reserve: bool = False,
+    on_refusal: OnRefusal | None = None,
     listener: Listener = unheard,
 ) -> Outcome:
     """Issue what the subject lacks of a pair (Authentication and Offline).
@@ -58,6 +62,9 @@ async def issue(
         another_pair: issue a whole new pair although a valid one is held.
         wait_for_limits: where the limits leave no room, leave the order waiting for up to 60 days instead of ending it.
         keys_on_token: make the keys on the installation's card or HSM (`Installation.key_token`); they stay there.
+        ignores_reserve: may spend requests that renewals of what is held will need (`domain.reserve`).
+        on_refusal: is asked after a refusal, while the session is still open, and may walk a way out of it in that
+            session; what it returns says what to order then, if anything.
 
     Returns:
         `Refusal` when KSeF's limits do not leave room; then no request was filed.
@@ -70,9 +77,9 @@ async def issue(
     """
     if keys_on_token:  # a wrong PIN is told before anything is ordered
         await asyncio.to_thread(installation.token_of_keys.check)
-    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token)
+    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token, ignores_reserve)
     ordering = await _Ordering.begin(installation, context, credential, wanted, listener=listener)
-    return ordering if isinstance(ordering, AlreadyHeld) else await ordering.carry_out()
+    return ordering if isinstance(ordering, AlreadyHeld) else await ordering.carry_out(on_refusal)
 
 
 async def order(
@@ -84,13 +91,14 @@ async def order(
     another_pair: bool = False,
     wait_for_limits: bool = False,
     keys_on_token: bool = False,
+    ignores_reserve: bool = False,
     listener: Listener = unheard,
 ) -> Issuance | AlreadyHeld:
     """Sign in and order as `issue` does, and leave the rest to a worker: nothing but the sign-in is asked of KSeF here.
 
     The login rests in the vault until the issuance ends. Arguments and errors are those of `issue`.
     """
-    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token)
+    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token, ignores_reserve)
     ordering = await _Ordering.begin(installation, context, credential, wanted, listener=listener)
     return ordering if isinstance(ordering, AlreadyHeld) else await ordering.leave()
 
@@ -103,13 +111,15 @@ async def issue_signed_in(
     another_pair: bool = False,
     wait_for_limits: bool = False,
     keys_on_token: bool = False,
+    ignores_reserve: bool = False,
+    on_refusal: OnRefusal | None = None,
     listener: Listener = unheard,
 ) -> Outcome:
     """As `issue`, for whoever is signed in already and cannot sign in again by himself."""
     if keys_on_token:
         await asyncio.to_thread(installation.token_of_keys.check)
-    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token)
-    return await _Ordering(installation, signed_in, None, wanted, listener).carry_out()
+    wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token, ignores_reserve)
+    return await _Ordering(installation, signed_in, None, wanted, listener).carry_out(on_refusal)
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,7 @@ class _Wanted:
     another_pair: bool
     wait_for_limits: bool
     keys_on_token: bool
+    ignores_reserve: bool
 
 
 @dataclass
@@ -151,16 +162,36 @@ class _Ordering:
         signed_in = await sign_in(installation, context, signer, listener=listener)
         return cls(installation, signed_in, signer, wanted, listener)
 
-    async def carry_out(self) -> Outcome:
-        """Order and see it through."""
+    async def carry_out(self, on_refusal: OnRefusal | None) -> Outcome:
+        """Order and see it through; and once more for as long as a way out leads on."""
+        while True:
+            outcome = await self._see_through(stays_signed_in=on_refusal is not None)
+            if not isinstance(outcome, Refusal) or on_refusal is None:
+                return outcome
+            turn = Turn.LEAVE
+            try:
+                turn = await on_refusal(WaysOut(self.installation, self.signed_in, outcome, self.listener))
+            finally:
+                if turn is Turn.LEAVE:
+                    await sign_out(self.signed_in)
+            if turn is Turn.LEAVE:
+                return outcome
+            if turn is Turn.COMPLETE_PAIR:
+                self.wanted = replace(self.wanted, another_pair=False)
+            self.ordered = None
+
+    async def _see_through(self, *, stays_signed_in: bool) -> Outcome:
         subject, context = self.signed_in.subject, self.signed_in.context
-        errand = Errand(self.installation, subject, context, self.signed_in, self.signer, self.listener)
+        errand = Errand(
+            self.installation, subject, context, self.signed_in, self.signer, self.listener, stays_signed_in
+        )
         try:
             outcome = await errand.see_through(self._taken_up)
         except SubjectBusy:
             if self.ordered is None:
                 await sign_out(self.signed_in)
             raise
+        self.signed_in = errand.signed_in or self.signed_in
         return await self._nothing_missing() if outcome is None else outcome
 
     async def leave(self) -> Issuance | AlreadyHeld:
@@ -212,6 +243,7 @@ class _Ordering:
             created_at=now,
             limits_until=now + LONGEST_WAIT_FOR_LIMITS if self.wanted.wait_for_limits else None,
             keys_on_token=self.wanted.keys_on_token,
+            ignores_reserve=self.wanted.ignores_reserve,
         )
         sealed = login.seal(self.installation, issuance, self.signed_in)
 
@@ -232,6 +264,7 @@ def _ordered(issuance: Issuance) -> Entry:
         "missing": [kind.value for kind in issuance.missing],
         "key_type": issuance.key_type.value,
         "waits_for_limits": issuance.limits_until is not None,
+        "ignores_reserve": issuance.ignores_reserve,
     }
     return Entry(Event.ISSUANCE_ORDERED, facts, issuance.id)
 

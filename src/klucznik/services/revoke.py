@@ -1,13 +1,13 @@
-"""Revoke one certificate in KSeF. It frees a certificate slot, never a request."""
+"""Revoke certificates in KSeF. It frees certificate slots, never requests; and it closes no session by itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from klucznik.domain.audit import Entry, Event
+from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.certificates import CertificateRecord, RevocationReason
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
@@ -15,7 +15,7 @@ from klucznik.services import audit
 from klucznik.services.certificates import programs_of
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.sign_in import sign_in
+from klucznik.services.sign_in import SignedIn, sign_in
 from klucznik.services.ways import signer_for
 from klucznik.storage import certificates
 
@@ -39,11 +39,16 @@ class Revocation:
 
 @dataclass(frozen=True)
 class Revoked:
-    """A certificate that has been revoked, as it was listed before."""
+    """A certificate that has been revoked, as it was listed before.
+
+    Attributes:
+        sessions_ended: other sessions of the subject that were ended with it; None: that was not asked for.
+    """
 
     record: CertificateRecord
     was_held: bool
     programs: tuple[str, ...] = ()
+    sessions_ended: int | None = None
 
 
 async def revoke(
@@ -53,12 +58,14 @@ async def revoke(
     credential: Credential | None,
     *,
     reason: RevocationReason = RevocationReason.UNSPECIFIED,
+    end_sessions: bool = False,
     confirm: Callable[[Revocation], bool],
     listener: Listener = unheard,
 ) -> Revoked:
     """Revoke a certificate of the subject that signs in.
 
     Args:
+        end_sessions: end the subject's other sessions in this company too: those opened with the certificate live on.
         confirm: is shown what will be revoked and must agree; revoking cannot be undone.
 
     Raises:
@@ -76,19 +83,49 @@ async def revoke(
         asked = Revocation(record, programs.get(serial_number, ()))
         if not confirm(asked):
             raise InputError("not_confirmed")
-        await signed_in.session.revoke(serial_number, reason)
+        revoked = await revoke_listed(installation, signed_in, asked, reason)
+        ended = await end_other_sessions(installation, signed_in) if end_sessions else None
     finally:
         await signed_in.session.end()
+    return replace(revoked, sessions_ended=ended)
+
+
+async def revoke_listed(
+    installation: Installation, signed_in: SignedIn, asked: Revocation, reason: RevocationReason
+) -> Revoked:
+    """Revoke, for good, what KSeF lists for the signed-in subject."""
+    serial_number = asked.record.serial_number
+    await signed_in.session.revoke(serial_number, reason)
     environment, now = installation.environment, installation.clock.now()
     held = await installation.database.read(
         lambda connection: certificates.by_serial(connection, environment, serial_number)
     )
-    facts = {"serial": serial_number, "reason": reason.value, "context": context.value, "held": held is not None}
+    facts: dict[str, Fact] = {
+        "serial": serial_number,
+        "reason": reason.value,
+        "context": signed_in.context.value,
+        "held": held is not None,
+    }
 
     def commit(connection: Connection) -> None:
         if held is not None:
             certificates.mark_revoked(connection, environment, serial_number, now=now)
-        audit.record(installation, connection, signer.subject, Entry(Event.CERTIFICATE_REVOKED, facts))
+        audit.record(installation, connection, signed_in.subject, Entry(Event.CERTIFICATE_REVOKED, facts))
 
     await installation.database.write(commit)
-    return Revoked(record, held is not None, asked.programs)
+    return Revoked(asked.record, held is not None, asked.programs)
+
+
+async def end_other_sessions(installation: Installation, signed_in: SignedIn) -> int:
+    """End the subject's sessions in this company but the one at hand; how many there were.
+
+    KSeF does not say with which certificate a session was opened, so it is all or none (facts.md §2.9).
+    """
+    others = [one for one in await signed_in.session.sessions() if not one.is_current]
+    for one in others:
+        await signed_in.session.end_session(one.reference_number)
+    facts: dict[str, Fact] = {"context": signed_in.context.value, "number": len(others)}
+    await installation.database.write(
+        lambda connection: audit.record(installation, connection, signed_in.subject, Entry(Event.SESSIONS_ENDED, facts))
+    )
+    return len(others)

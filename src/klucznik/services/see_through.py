@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from klucznik.domain.identifiers import Context, Subject
-from klucznik.domain.issuance import EnrollmentState, Issuance
+from klucznik.domain.issuance import EnrollmentState, Issuance, IssuanceState
 from klucznik.domain.preflight import Refusal
 from klucznik.domain.waits import WaitKind
 from klucznik.errors import KsefUnavailable, SubjectBusy
@@ -35,7 +35,11 @@ TakeUp = Callable[[leases.Lease], Awaitable[Issuance | None]]
 
 @dataclass
 class Errand:
-    """Whose issuance it is, and who can sign in for it here."""
+    """Whose issuance it is, and who can sign in for it here.
+
+    Attributes:
+        stays_signed_in: where the limits refuse it, leave the session open (`signed_in`) for a way out.
+    """
 
     installation: Installation
     subject: Subject
@@ -43,6 +47,7 @@ class Errand:
     signed_in: SignedIn | None = None
     signer: Signer | None = None
     listener: Listener = unheard
+    stays_signed_in: bool = False
 
     async def see_through(self, take_up: TakeUp) -> Outcome | None:
         """Go on until it ends, or waits for limits; None where there is nothing to do.
@@ -68,15 +73,19 @@ class Errand:
                     signed_in=self.signed_in,
                     signer=self.signer,
                     listener=self.listener,
+                    stays_signed_in=True,
                 )
                 issuance = await walk.go(issuance)
             proofs += walk.road.proofs
             refusal = walk.road.refusal or refusal
+            self.signed_in = walk.login.signed_in
             if issuance.state.ended:
+                refused = issuance.state is IssuanceState.REFUSED and refusal is not None
+                if not (refused and self.stays_signed_in):
+                    await walk.login.end()
                 return await outcome_of(self.installation, self.context, issuance, refusal, proofs)
             if refusal is not None and issuance.wait is not None and issuance.wait.kind is WaitKind.LIMITS:
                 return WaitingForLimits(issuance, refusal)
-            self.signed_in = walk.login.signed_in
             await _sit_out(self.installation, issuance, began)
 
 

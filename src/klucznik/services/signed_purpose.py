@@ -16,6 +16,7 @@ from klucznik.services.progress import Listener, unheard
 from klucznik.services.resume import resume_signed_in
 from klucznik.services.sign_in import sign_out
 from klucznik.services.signing import HandedIn
+from klucznik.services.ways_out import OnRefusal
 
 Done: TypeAlias = Outcome | Granted
 
@@ -25,12 +26,14 @@ async def carry_on(
     handed_in: HandedIn,
     *,
     confirm: Callable[[Grant], bool],
+    on_refusal: OnRefusal | None = None,
     listener: Listener = unheard,
 ) -> Done:
     """Do what the document was signed for.
 
     Args:
         confirm: is shown what would be granted and must agree; asked only where a grant is the purpose.
+        on_refusal: see `issue.issue`.
 
     Raises:
         what `issue.issue`, `resume.resume` and `grant.grant` raise.
@@ -50,6 +53,8 @@ async def carry_on(
             another_pair=request.options.get("another_pair") is True,
             wait_for_limits=request.options.get("wait_for_limits") is True,
             keys_on_token=request.options.get("keys_on_token") is True,
+            ignores_reserve=request.options.get("ignores_reserve") is True,
+            on_refusal=on_refusal,
             listener=listener,
         )
     if request.issuance_id is None:

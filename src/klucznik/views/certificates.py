@@ -72,6 +72,7 @@ def revoked(value: Revoked) -> Json:
         "name": value.record.name,
         "key_in_vault": value.was_held,
         "programs": list(value.programs),
+        "sessions_ended": value.sessions_ended,
     }
 
 

@@ -88,7 +88,7 @@ def test_a_refusal_by_the_limits_has_its_own_exit_code(scene: Scene) -> None:
     ran = klucznik(*arguments, "--json")
     assert (ran.code, ran.err) == (3, "")
     assert set(ran.data) == {
-        "outcome", "subject", "limits", "needed", "requests_filed", "reasons", "causes", "remedies"
+        "outcome", "subject", "context", "limits", "needed", "requests_filed", "reasons", "causes", "remedies"
     }  # fmt: skip
     assert (ran.data["outcome"], ran.data["needed"], ran.data["requests_filed"]) == ("refused", 2, 0)
     assert set(part(ran.data, "limits")) == LIMITS
@@ -134,7 +134,7 @@ def test_revoke_frees_a_slot_and_says_that_no_request_comes_back(scene: Scene) -
     own = ("--nip", nip, "--cert", cert, "--key", key)
     pair = listed(done("issue", *own, *at(scene), "--json").data)
     data = done("revoke", str(pair[0]["serial"]), *own, *at(scene), "--yes", "--json").data
-    assert set(data) == {"outcome", "serial", "type", "name", "key_in_vault", "programs"}
+    assert set(data) == {"outcome", "serial", "type", "name", "key_in_vault", "programs", "sessions_ended"}
     assert (data["outcome"], data["serial"], data["key_in_vault"]) == ("revoked", pair[0]["serial"], True)
     ran = done("revoke", str(pair[1]["serial"]), *own, *at(scene), "--yes", "--reason", "superseded")
     assert "unieważniony w KSeF" in ran.out

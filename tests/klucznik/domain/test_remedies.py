@@ -1,108 +1,143 @@
-"""The ways out of a refusal: which there are, in which order, and what each can promise."""
+"""The ways out of a refusal: which there are, in which order, and what each can promise.
 
-from datetime import UTC, datetime, timedelta
+The table of situations is `situations.toml`; what holds in every situation is tried on random ones here.
+"""
+
+import tomllib
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.klucznik.domain.situations import MISSING, NOW, SUBJECTS, situation, told_of
 
-from klucznik.domain.certificates import CertificateRecord, CertificateStatus, CertificateType
-from klucznik.domain.limits import Allowance, Limits
-from klucznik.domain.reasons import RemedyKind
-from klucznik.domain.remedies import Remedy, plan
+from klucznik.domain.certificates import CertificateStatus, CertificateType
+from klucznik.domain.preflight import preflight
+from klucznik.domain.reasons import RemedyKind, Risk
+from klucznik.domain.remedies import Remedy, Situation, Standing, plan
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-GRANT, IMPORT, REVOKE = RemedyKind.GRANT_PERMISSION, RemedyKind.IMPORT, RemedyKind.REVOKE
-WAIT_REQUESTS, WAIT_SLOT = RemedyKind.WAIT_FOR_REQUESTS, RemedyKind.WAIT_FOR_CERTIFICATE_SLOT
+TABLE: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "situations.toml").read_text(encoding="utf-8"))[
+    "situation"
+]
+SLOTS = (RemedyKind.REVOKE, RemedyKind.WAIT_FOR_CERTIFICATE_SLOT)
 
-
-def record(
-    number: int, *, status: CertificateStatus = CertificateStatus.ACTIVE, used: bool = False, days_old: int = 1
-) -> CertificateRecord:
-    filed = NOW - timedelta(days=days_old)
-    return CertificateRecord(
-        serial_number=f"{number:016X}",
-        name="Klucznik",
-        type=CertificateType.AUTHENTICATION,
-        status=status,
-        subject=None,
-        common_name="Firma",
-        valid_from=filed,
-        valid_to=filed + timedelta(days=730),
-        requested_at=filed,
-        last_used_at=NOW if used else None,
-    )
-
-
-def ways_out(
-    enrollment: int,
-    certificate: int,
-    records: tuple[CertificateRecord, ...] = (),
-    *,
-    held: frozenset[str] = frozenset(),
-    can_request: bool = True,
-) -> tuple[Remedy, ...]:
-    limits = Limits(can_request, Allowance(enrollment, 12), Allowance(certificate, 6))
-    return plan(limits, 2, certificates=records, held_keys=held, requested_at=[], now=NOW)
-
-
-@pytest.mark.parametrize(
-    ("enrollment", "certificate", "listed", "expected"),
-    [
-        (0, 6, 0, [GRANT, WAIT_REQUESTS]),
-        (1, 6, 1, [GRANT, IMPORT, WAIT_REQUESTS]),
-        (12, 0, 6, [GRANT, IMPORT, REVOKE, WAIT_SLOT]),
-        (12, 1, 5, [GRANT, IMPORT, REVOKE, WAIT_SLOT]),
-        (0, 0, 6, [GRANT, IMPORT, REVOKE, WAIT_REQUESTS, WAIT_SLOT]),
-        (12, 0, 0, [GRANT, REVOKE, WAIT_SLOT]),
-    ],
+words = st.lists(st.sampled_from(["ours", "used", "revoked", "blocked", "expired", "future"]), unique=True, max_size=3)
+certificates = st.builds(
+    lambda kind, days, ends, said: (kind, " ".join([*said, f"{days}d", *([f"ends={ends}d"] if ends else [])])),
+    st.sampled_from("AO"),
+    st.integers(0, 729),
+    st.none() | st.integers(1, 729),
+    words,
 )
-def test_what_works_at_once_comes_first_and_waiting_last(
-    enrollment: int, certificate: int, listed: int, expected: list[RemedyKind]
-) -> None:
-    records = tuple(record(number) for number in range(listed))
-    assert [remedy.kind for remedy in ways_out(enrollment, certificate, records)] == expected
+situations = st.builds(
+    lambda found, **told: situation(
+        {**told, "certificates": [f"{kind}{number} {text}" for number, (kind, text) in enumerate(found)]}
+    ),
+    st.lists(certificates, max_size=7),
+    requests=st.builds(lambda of, used: f"{max(0, of - used)}/{of}", st.integers(0, 12), st.integers(0, 12)),
+    slots=st.builds(lambda of, used: f"{max(0, of - used)}/{of}", st.integers(0, 6), st.integers(0, 6)),
+    missing=st.sampled_from(sorted(MISSING)),
+    subject=st.sampled_from(sorted(SUBJECTS)),
+    operator=st.sampled_from(sorted(Standing)),
+    own_requests=st.lists(st.integers(0, 60), max_size=12),
+    listed=st.booleans(),
+    renewal=st.booleans(),
+    now=st.integers(0, 60).map(lambda days: (NOW + timedelta(days=days)).isoformat()),
+)
 
 
-def test_no_remedy_promises_a_request_back() -> None:
-    records = tuple(record(number) for number in range(6))
-    assert {remedy.frees_requests for remedy in ways_out(0, 0, records)} == {0}
-
-
-def test_revoking_is_offered_for_active_certificates_only_the_unused_and_oldest_first() -> None:
-    records = (
-        record(1, used=True, days_old=90),
-        record(2, days_old=5),
-        record(3, days_old=50),
-        record(4, status=CertificateStatus.REVOKED),
-        record(5, status=CertificateStatus.BLOCKED),
-        record(6, status=CertificateStatus.EXPIRED),
+@pytest.mark.parametrize("told", TABLE, ids=[told["is"] for told in TABLE])
+def test_the_ways_out_of_a_situation(told: dict[str, Any]) -> None:
+    found = situation(told)
+    assert preflight(found.limits, found.needed, reserved=found.reserved) or told.get("force"), (
+        "nothing is refused here"
     )
-    (revoke,) = [remedy for remedy in ways_out(12, 0, records) if remedy.kind is REVOKE]
-    assert [int(serial, 16) for serial in revoke.serial_numbers] == [3, 2, 1]
-    assert revoke.frees_certificates == 3
+    assert [told_of(remedy, found.now) for remedy in plan(found)] == told["ways"]
 
 
-def test_importing_is_offered_for_certificates_whose_key_is_elsewhere() -> None:
-    ours, foreign = record(1), record(2)
-    (brought,) = [
-        remedy
-        for remedy in ways_out(0, 6, (ours, foreign), held=frozenset({ours.serial_number}))
-        if remedy.kind is IMPORT
-    ]
-    assert brought.serial_numbers == (foreign.serial_number,)
-    kinds = {remedy.kind for remedy in ways_out(0, 6, (ours,), held=frozenset({ours.serial_number}))}
-    assert IMPORT not in kinds
+def test_the_table_has_at_least_sixty_situations_and_every_way_out_is_in_it() -> None:
+    assert len(TABLE) >= 60
+    assert len({told["is"] for told in TABLE}) == len(TABLE)
+    told_kinds = {line.split(" ")[0].rstrip(",") for told in TABLE for line in told["ways"]}
+    assert told_kinds == {kind.value for kind in RemedyKind}
 
 
-def test_revoked_certificates_are_still_evidence_of_requests() -> None:
-    """Revoking gives no request back, so their dates say when requests may."""
-    records = (record(1, status=CertificateStatus.REVOKED, days_old=12),)
-    (wait,) = [remedy for remedy in ways_out(0, 6, records) if remedy.kind is WAIT_REQUESTS]
-    assert wait.estimate is not None
-    assert wait.estimate.earliest == NOW + timedelta(days=18)
-    assert wait.estimate.known == 1
+@given(situations)
+def test_no_way_out_promises_a_request_back(found: Situation) -> None:
+    assert {remedy.frees_requests for remedy in plan(found)} <= {0}
+    assert all(remedy.kind in SLOTS for remedy in plan(found) if remedy.frees_certificates)
 
 
-def test_where_only_ksef_itself_says_no_waiting_is_offered_without_an_invented_day() -> None:
-    (wait,) = [remedy for remedy in ways_out(12, 6, can_request=False) if remedy.kind is WAIT_REQUESTS]
-    assert wait.estimate is not None
-    assert (wait.estimate.earliest, wait.estimate.latest) == (None, None)
+@given(situations)
+def test_the_ranking_is_total_and_does_not_depend_on_the_order_of_what_is_known(found: Situation) -> None:
+    listed = None if found.listed is None else found.listed[::-1]
+    turned = replace(found, listed=listed, requested_at=found.requested_at[::-1])
+    assert [remedy.kind for remedy in plan(found)] == [remedy.kind for remedy in plan(turned)]
+    assert len({remedy.kind for remedy in plan(found)}) == len(plan(found))
+
+
+@given(situations)
+def test_what_works_at_once_and_alone_comes_before_all_else_and_waiting_last(found: Situation) -> None:
+    tiers = [(remedy.estimate is not None, not remedy.suffices) for remedy in plan(found)]
+    assert tiers == sorted(tiers)
+
+
+def of_kind(found: Situation, kind: RemedyKind) -> Remedy | None:
+    return next((remedy for remedy in plan(found) if remedy.kind is kind), None)
+
+
+@given(situations)
+def test_revoking_is_for_slots_alone_and_is_never_called_enough_without_requests(found: Situation) -> None:
+    revoke = of_kind(found, RemedyKind.REVOKE)
+    if revoke is None:
+        return
+    assert found.lacking_slots
+    room = found.limits.enrollment.remaining - found.reserved
+    assert revoke.suffices == (room >= found.needed or (room >= 1 and found.half_suffices))
+    active = {record.serial_number for record in found.listed or () if record.status is CertificateStatus.ACTIVE}
+    assert set(revoke.serial_numbers) <= active
+    suggested = revoke.suggested_certificates
+    assert len(suggested) == (revoke.frees_certificates if found.listed is not None else 0)
+    warned = Risk.PRINTED_CODES_STOP_VERIFYING in revoke.risks
+    assert warned == any(about.record.type is CertificateType.OFFLINE for about in suggested)
+
+
+@given(situations)
+def test_neither_a_renewal_nor_a_half_pair_gives_up_what_serves_it(found: Situation) -> None:
+    revoke = of_kind(found, RemedyKind.REVOKE)
+    if revoke is None or not (found.renewal or found.half_suffices):
+        return
+    serving = {one.serial_number for one in found.in_service().values()}
+    assert not serving & set(revoke.serial_numbers)
+
+
+@given(situations)
+def test_no_way_out_spends_a_request_that_a_renewal_will_need(found: Situation) -> None:
+    spending = [remedy for remedy in plan(found) if remedy.spends]
+    assert all(found.limits.enrollment.remaining >= remedy.spends + found.reserved for remedy in spending)
+
+
+@given(situations)
+def test_no_token_is_offered_after_the_end_of_tokens_nor_for_an_offline_certificate(found: Situation) -> None:
+    if found.now.year > 2026 or found.missing == MISSING["offline"]:
+        assert of_kind(found, RemedyKind.TOKEN) is None
+
+
+@given(situations)
+def test_nobody_is_nudged_to_hand_a_personal_certificate_round(found: Situation) -> None:
+    brought = of_kind(found, RemedyKind.IMPORT)
+    if brought is None or found.subject == SUBJECTS["company"]:
+        return
+    assert Risk.PERSONAL_CERTIFICATE in brought.risks
+    after = plan(found)[plan(found).index(brought) + 1 :]
+    assert all(remedy.estimate is not None or not remedy.suffices for remedy in after)
+
+
+@given(situations)
+def test_only_what_is_refused_by_requests_waits_for_requests(found: Situation) -> None:
+    waits = of_kind(found, RemedyKind.WAIT_FOR_REQUESTS) is not None
+    assert waits == (found.lacks_requests or found.forbidden)
+    assert (of_kind(found, RemedyKind.WAIT_FOR_CERTIFICATE_SLOT) is not None) == bool(found.lacking_slots)

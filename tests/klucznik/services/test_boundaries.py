@@ -65,8 +65,9 @@ async def test_a_pair_is_issued_only_where_both_limits_leave_room_for_two(
     assert Cause.EARLIER_TESTS_OR_ATTEMPTS in {cause.code for cause in outcome.causes}
     kinds = [remedy.kind for remedy in outcome.remedies]
     assert kinds[0] is RemedyKind.GRANT_PERMISSION
-    assert (RemedyKind.WAIT_FOR_REQUESTS in kinds) == (enrollment < 2 or certificate == 0)
-    assert (RemedyKind.REVOKE in kinds) == (certificate < 2)
+    assert (RemedyKind.WAIT_FOR_REQUESTS in kinds) == (enrollment < 2)
+    assert (RemedyKind.WAIT_FOR_CERTIFICATE_SLOT in kinds) == (certificate < 2)
+    assert RemedyKind.REVOKE not in kinds  # the limit was lowered: there is no certificate to revoke
 
 
 def _expected_reasons(enrollment: int, certificate: int) -> tuple[Finding, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from klucznik.domain.issuance import Enrollment, EnrollmentState, Issuance
 from klucznik.domain.preflight import preflight
 from klucznik.services.progress import Progress, Stage
+from klucznik.services.reserve import kept_back
 from klucznik.services.road.beginning import commit_keys, prepare, refused_by
 from klucznik.services.road.commits import Road
 from klucznik.services.road.ending import finish
@@ -20,7 +21,7 @@ async def file_anew(road: Road, issuance: Issuance, dropped: Sequence[Enrollment
     rows = await road.rows(issuance)
     unsent = [row for row in rows if row.state is EnrollmentState.KEY_COMMITTED]
     limits, needed = await road.limits.read(), len(dropped) + len(unsent)
-    findings = preflight(limits, needed)
+    findings = preflight(limits, needed, reserved=await kept_back(road.installation, issuance))
     if findings:
         return await finish(road, issuance, unsent, refused_by(issuance, limits, findings, needed))
     data = await (await road.login.session()).enrollment_data()

@@ -24,6 +24,7 @@ from klucznik.services import refusals
 from klucznik.services.installation import Installation
 from klucznik.services.naming import certificate_name
 from klucznik.services.progress import Progress, Stage
+from klucznik.services.reserve import kept_back
 from klucznik.services.road.commits import Road
 from klucznik.services.road.ending import end
 from klucznik.services.road.waiting import park
@@ -35,10 +36,10 @@ _LIMITS_LOOK = timedelta(days=1)
 
 
 async def begin(road: Road, issuance: Issuance, _: Sequence[Enrollment]) -> Issuance:
-    limits, needed = await road.limits.read(), len(issuance.missing)
-    findings = preflight(limits, needed)
+    limits, reserved = await road.limits.read(), await kept_back(road.installation, issuance)
+    findings = preflight(limits, len(issuance.missing), reserved=reserved)
     if findings:
-        return await _refuse(road, issuance, limits, findings, needed=needed)
+        return await _refuse(road, issuance, limits, findings)
     # Not beside the limits: a second connection costs more round trips (TCP, TLS) than it saves.
     data = await (await road.login.session()).enrollment_data()
     prepared = [await prepare(road, issuance, kind, data) for kind in issuance.missing]
@@ -99,22 +100,24 @@ async def commit_keys(
     return saved
 
 
-async def _refuse(
-    road: Road, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], *, needed: int
-) -> Issuance:
-    road.refusal = await explain(road, issuance, limits, findings, needed=needed)
+async def _refuse(road: Road, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...]) -> Issuance:
+    road.refusal = await explain(road, issuance, limits, findings, issuance.missing)
     told = replace(issuance, limits_before=issuance.limits_before or limits)
     if (patient := await wait_for_limits(road, told, road.refusal)) is not None:
         return patient
-    refused = refused_by(issuance, limits, findings, needed)
+    refused = refused_by(issuance, limits, findings, len(issuance.missing))
     return await end(road, replace(told, state=IssuanceState.REFUSED), (), refused)
 
 
 async def explain(
-    road: Road, issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], *, needed: int
+    road: Road,
+    issuance: Issuance,
+    limits: Limits,
+    findings: tuple[Finding, ...],
+    missing: Sequence[CertificateType],
 ) -> Refusal:
     signed_in = SignedIn(await road.login.session(), issuance.subject)
-    return await refusals.explain(road.installation, signed_in, limits, findings, needed=needed)
+    return await refusals.explain(road.installation, signed_in, issuance, limits, findings, missing)
 
 
 async def wait_for_limits(road: Road, issuance: Issuance, refusal: Refusal) -> Issuance | None:
@@ -130,6 +133,10 @@ async def wait_for_limits(road: Road, issuance: Issuance, refusal: Refusal) -> I
 
 def refused_by(issuance: Issuance, limits: Limits, findings: tuple[Finding, ...], needed: int) -> Entry:
     """What the audit log is told of a refusal by the limits."""
-    reasons = [finding.code.value for finding in findings]
-    facts: dict[str, Fact] = {"limits": limits_facts(limits), "needed": needed, "reasons": reasons}
+    facts: dict[str, Fact] = {
+        "limits": limits_facts(limits),
+        "needed": needed,
+        "kept_back": max(finding.reserved for finding in findings),
+        "reasons": [finding.code.value for finding in findings],
+    }
     return Entry(Event.PREFLIGHT_REFUSED, facts, issuance.id)

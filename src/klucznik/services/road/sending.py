@@ -21,6 +21,7 @@ from klucznik.errors import (
 )
 from klucznik.ksef.session import Session
 from klucznik.services.progress import Progress, Stage
+from klucznik.services.reserve import kept_back
 from klucznik.services.road.beginning import explain, refused_by, wait_for_limits
 from klucznik.services.road.commits import Road
 from klucznik.services.road.ending import end
@@ -33,7 +34,8 @@ _SENT_AT_ONCE = timedelta(seconds=7)
 
 async def send(road: Road, issuance: Issuance, those: Sequence[Enrollment]) -> Issuance:
     (enrollment,) = those
-    unsent = [row for row in await road.rows(issuance) if row.state is EnrollmentState.KEY_COMMITTED]
+    rows = await road.rows(issuance)
+    unsent = [row for row in rows if row.state is EnrollmentState.KEY_COMMITTED]
     # The login and the turn come first: nothing waits between the limits, the intent and the POST.
     session = await road.login.session()
     try:
@@ -42,8 +44,10 @@ async def send(road: Road, issuance: Issuance, those: Sequence[Enrollment]) -> I
     except (RateLimited, Paced) as error:
         return await obey(road, issuance, error)
     limits = await road.limits.fresh()
+    # What has begun is finished: what is kept back for renewals counts only while nothing was filed.
+    reserved = await kept_back(road.installation, issuance) if len(unsent) == len(rows) else 0
     # Of fresh limits, what this walk has itself filed since reading them is taken off.
-    findings = preflight(limits, len(unsent) + road.limits.filed_since)
+    findings = preflight(limits, len(unsent) + road.limits.filed_since, reserved=reserved)
     if findings:
         return await _stop_sending(road, issuance, unsent, limits, findings)
     before = limits.enrollment.remaining - road.limits.filed_since
@@ -94,7 +98,7 @@ async def _stop_sending(
 ) -> Issuance:
     """The limits have shrunk since they were first read: nothing more is sent; what was sent is finished."""
     filed = len(await road.rows(issuance)) - len(unsent)
-    refusal = await explain(road, issuance, limits, findings, needed=len(unsent))
+    refusal = await explain(road, issuance, limits, findings, [row.type for row in unsent])
     road.refusal = replace(refusal, filed=filed)
     if not filed and (patient := await wait_for_limits(road, issuance, refusal)) is not None:
         return patient
