@@ -103,13 +103,11 @@ def lacking(granted: Iterable[GrantedPermission], subject: Subject, *, delegable
     return tuple(permission for permission in INVOICING if permission not in there)
 
 
-def shows_control(own: Iterable[OwnPermission], context: Context) -> bool:
+def shows_control(own: Iterable[OwnPermission]) -> bool:
     """Whether somebody whom KSeF lets list the permissions of a context may also grant them.
 
     An owner's right is never listed: who may list without a listed right to do so is the owner. Who may only look
-    has no say in who acts for the company.
+    has no say in who acts for the company, whichever company that right to look is from.
     """
-    listed = {
-        one.permission for one in own if one.active and not one.of_company and one.context in (None, context)
-    } & set(_LISTING)
+    listed = {one.permission for one in own if one.active and not one.of_company} & set(_LISTING)
     return not listed or Permission.CREDENTIALS_MANAGE in listed

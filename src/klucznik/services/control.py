@@ -53,6 +53,6 @@ async def demand(control: Control, context: Context, operator: Operator) -> dict
             raise
         raise InputError("control_not_proved", nip=context.value, subject=str(signed_in.subject)) from None
     own = [one async for one in signed_in.session.permissions.own()]
-    if not shows_control(own, context):
+    if not shows_control(own):
         raise InputError("control_not_proved", nip=context.value, subject=str(signed_in.subject))
     return {"control": "sign_in", "subject": str(signed_in.subject)}
