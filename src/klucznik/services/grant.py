@@ -195,6 +195,7 @@ async def _granted(
         except KsefRefused as error:
             # Somebody may have granted it meanwhile, which KSeF may call an error (§5.4); or only the status is gone.
             if error.status != 403 and await _shows(installation, signed_in, operator, delegable, listener, looks=1):
+                await record(installation, signed_in, Event.PERMISSION_GRANTED, {**facts, "found": True})
                 break
             said: dict[str, Fact] = {"code": error.code, "status": error.status, "trace": error.trace_id}
             await record(installation, signed_in, Event.PERMISSION_GRANT_REFUSED, {**facts, **said})

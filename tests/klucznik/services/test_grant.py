@@ -219,6 +219,7 @@ async def test_an_operation_whose_status_is_gone_is_looked_for_in_the_list(ksef:
     nip = some_nip()
     async with office(tmp_path, ksef, some_nip(), Mishap(OPERATION, refused(21405))) as klucznik:
         done = await let_in(klucznik, nip, company(nip, ksef))
+        assert await told(klucznik, of_nip(nip)) == ["permission_grant_intended", "permission_granted"]
     assert (done.connection.health, grants_sent(ksef)) == (Health.HEALTHY, 1)
 
 
