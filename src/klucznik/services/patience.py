@@ -17,6 +17,10 @@ Value = TypeVar("Value")
 
 LONGEST_PAUSE = timedelta(seconds=100)  # a longer one is told to whoever called
 LONGEST_OPERATION = timedelta(minutes=2)
+# How often, and how many times, KSeF's list is looked at for a change: twenty seconds. No source says how long that
+# takes; official tests wait as long.
+LOOK_EVERY_S = 2.0
+MOST_LOOKS = 10
 
 
 async def in_turn(installation: Installation, ask: Callable[[], Awaitable[Value]], listener: Listener) -> Value:
@@ -56,3 +60,15 @@ async def completed(installation: Installation, session: Session, reference_numb
             raise KsefUnavailable("permission_operation_pending", reference_number=reference_number)
         await installation.clock.sleep(next_poll(asked, waited, random).total_seconds())
         asked += 1
+
+
+async def comes_true(
+    installation: Installation, look: Callable[[], Awaitable[bool]], *, looks: int = MOST_LOOKS
+) -> bool:
+    """Whether KSeF's list comes to show a change."""
+    for number in range(looks):
+        if number:
+            await installation.clock.sleep(LOOK_EVERY_S)
+        if await look():
+            return True
+    return False

@@ -14,14 +14,12 @@ from klucznik.services.connection_check import remember
 from klucznik.services.grant import listed, may_not_grant, record
 from klucznik.services.installation import Installation
 from klucznik.services.operator import load_operator
-from klucznik.services.patience import completed, in_turn
+from klucznik.services.patience import comes_true, completed, in_turn
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.sign_in import SignedIn
 from klucznik.storage import connections
 
-# Each look at the list must find fewer; whoever grants anew all the while is not waited for.
-_LOOKS_TOO_MANY = 3
-_LOOK_EVERY_S = 2.0
+_ATTEMPTS = 2  # whoever grants anew all the while is not waited for
 _ALREADY_GONE = 410
 
 
@@ -78,26 +76,55 @@ async def _take_back(
     found: list[GrantedPermission],
     listener: Listener,
 ) -> None:
-    looks = 0
-    while found:
-        looks += 1
-        for one in found:
-            try:
-                await _end(installation, signed_in, operator, one, listener)
-            except AnswerLost:
-                if looks == _LOOKS_TOO_MANY:
-                    raise
+    """End each, and see all of them gone from the list. Only what the list goes on to show is ended once more."""
+    left, unconfirmed = found, {one.id: one for one in found}
+
+    async def gone() -> bool:
+        nonlocal left
         left = await listed(installation, signed_in, operator, listener)
-        if left and looks == _LOOKS_TOO_MANY:
-            raise KsefRefused("permission_still_listed", nip=signed_in.context.value)
-        if left:
-            await installation.clock.sleep(_LOOK_EVERY_S)
-        found = left
+        return not left
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        lost: AnswerLost | None = None
+        for one in left:
+            try:
+                operation = await _end(installation, signed_in, one, listener)
+            except AnswerLost as error:
+                lost = error
+                continue
+            if operation is not None:
+                await _record(installation, signed_in, operator, one, {"operation": operation})
+                unconfirmed.pop(one.id, None)
+        if await comes_true(installation, gone):
+            break
+        if attempt == _ATTEMPTS:
+            raise lost or KsefRefused("permission_still_listed", nip=signed_in.context.value)
+    for one in unconfirmed.values():
+        await _record(installation, signed_in, operator, one, {"listed": False})
     listener(Progress(Stage.WITHDRAWN))
 
 
 async def _end(
-    installation: Installation, signed_in: SignedIn, operator: Operator, one: GrantedPermission, listener: Listener
+    installation: Installation, signed_in: SignedIn, one: GrantedPermission, listener: Listener
+) -> str | None:
+    """The reference number of the operation that has ended it; None: KSeF says that there is nothing to end."""
+    listener(Progress(Stage.WITHDRAWING))
+    try:
+        reference = await in_turn(installation, lambda: signed_in.session.permissions.withdraw(one.id), listener)
+        await completed(installation, signed_in.session, reference, listener)
+    except KsefRefused as error:
+        if error.status is None and error.code == _ALREADY_GONE:
+            return None  # after a lost answer, or by somebody else; the list has the last word
+        raise may_not_grant(error, signed_in) from None
+    return reference
+
+
+async def _record(
+    installation: Installation,
+    signed_in: SignedIn,
+    operator: Operator,
+    one: GrantedPermission,
+    evidence: dict[str, Fact],
 ) -> None:
     facts: dict[str, Fact] = {
         "context": signed_in.context.value,
@@ -105,15 +132,7 @@ async def _end(
         "permission": one.permission,
         "id": one.id,
     }
-    listener(Progress(Stage.WITHDRAWING))
-    try:
-        reference = await in_turn(installation, lambda: signed_in.session.permissions.withdraw(one.id), listener)
-        await completed(installation, signed_in.session, reference, listener)
-    except KsefRefused as error:
-        if error.status is None and error.code == _ALREADY_GONE:
-            return  # after a lost answer, or by somebody else; the list has the last word
-        raise may_not_grant(error, signed_in) from None
-    await record(installation, signed_in, Event.PERMISSION_WITHDRAWN, {**facts, "operation": reference})
+    await record(installation, signed_in, Event.PERMISSION_WITHDRAWN, {**facts, **evidence})
 
 
 async def _connection(installation: Installation, context: Context, operator: Operator) -> Connection | None:

@@ -344,7 +344,7 @@ async def test_the_owner_takes_everything_back_and_the_connection_says_so(
         again = await take_back(klucznik, nip, ksef, asked)
         assert (again.permissions, len(asked)) == ((), 1)
         events = await told(klucznik, of_nip(nip))
-    assert events.count("permission_withdrawn") in (1, 2)  # a lost one is known to be gone only by the list
+    assert events.count("permission_withdrawn") == 2
 
 
 async def test_a_withdrawal_without_a_yes_takes_nothing_back(ksef: Sandbox, tmp_path: Path) -> None:
@@ -355,3 +355,45 @@ async def test_a_withdrawal_without_a_yes_takes_nothing_back(ksef: Sandbox, tmp_
             with pytest.raises(InputError, match="not_confirmed"):
                 await withdraw(klucznik, signed_in, confirm=lambda _: False)
     assert not ksef.requests(method="DELETE", path="/permissions/common/grants/{permissionId}")
+
+
+async def test_a_list_that_lags_behind_a_withdrawal_is_waited_for_and_nothing_is_ended_twice(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    shown: list[bytes] = []
+
+    async def remembered(request: httpx.Request, send: Send) -> httpx.Response:
+        response = await send(request)
+        shown.append(await response.aread())
+        return httpx.Response(response.status_code, content=shown[0])
+
+    async def stale(_: httpx.Request, __: Send) -> httpx.Response:
+        return httpx.Response(200, content=shown[0])
+
+    late = [Mishap(LIST, remembered, on=2), *(Mishap(LIST, stale, on=number) for number in range(3, 9))]
+    async with office(tmp_path, ksef, some_nip(), *late) as klucznik:
+        await let_in(klucznik, nip, company(nip, ksef))  # looks once
+        done = await take_back(klucznik, nip, ksef)
+    assert done.connection is not None
+    assert done.connection.health is Health.PERMISSION_LOST
+    assert len(ksef.requests(method="DELETE", path="/permissions/common/grants/{permissionId}")) == 2
+
+
+async def test_what_ksef_lists_of_somebody_else_is_neither_shown_nor_taken_back(ksef: Sandbox, tmp_path: Path) -> None:
+    nip, stranger = some_nip(), some_nip()
+    set_permissions(ksef, nip, "Nip", stranger, "InvoiceRead")
+    asked: list[Withdrawal] = []
+
+    async def of_everybody(request: httpx.Request, send: Send) -> httpx.Response:
+        headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+        content = b'{"queryType":"PermissionsInCurrentContext"}'
+        return await send(httpx.Request("POST", request.url, headers=headers, content=content))
+
+    async with office(tmp_path, ksef, some_nip(), Mishap(LIST, of_everybody, on=None)) as klucznik:
+        await let_in(klucznik, nip, company(nip, ksef))
+        done = await take_back(klucznik, nip, ksef, asked)
+        assert (len(done.permissions), [len(what.permissions) for what in asked]) == (2, [2])
+        async with signed_in_as(klucznik, nip, company(nip, ksef)) as signed_in:
+            left = [one async for one in signed_in.session.permissions.in_context()]
+    assert [one.subject for one in left] == [of_nip(stranger)]
