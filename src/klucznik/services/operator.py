@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -17,7 +19,7 @@ from klucznik.domain.certificates import CertificateType, HeldCertificate
 from klucznik.domain.connections import Operator
 from klucznik.domain.identifiers import Context
 from klucznik.domain.sealed import KeyBinding, SealedKey
-from klucznik.errors import CredentialError, InputError, SignInRefused
+from klucznik.errors import CredentialError, InputError, Pkcs11Error, SignInRefused
 from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, Progress, Stage, unheard
@@ -179,30 +181,43 @@ async def sign_in_as_operator(
     Raises:
         InputError: ``operator_without_credential``.
         SignInRefused: 415 where the company has granted nothing (any more).
+        Pkcs11Error: the only key that KSeF has not refused is on a token, which is not to be had.
     """
-    signers = await _signers(installation, operator)
-    for number, signer in enumerate(signers, start=1):
+    failed: SignInRefused | Pkcs11Error | None = None
+    for signer in await _signers(installation, operator):
         try:
-            return await sign_in(installation, context, signer, listener=listener)
+            return await sign_in(installation, context, await signer(), listener=listener)
         except SignInRefused as error:
             # Revoked without our knowledge; the next one may well be good.
-            if error.code not in _CERTIFICATE_REFUSED or number == len(signers):
+            if error.code not in _CERTIFICATE_REFUSED:
                 raise
-    raise _without_credential(operator)
+            failed = failed or error
+        except Pkcs11Error as error:
+            failed = failed or error  # its token is not at hand; another key may be elsewhere
+    raise failed or _without_credential(operator)
 
 
 def _without_credential(operator: Operator) -> InputError:
     return InputError("operator_without_credential", nip=operator.nip, environment=operator.environment.value)
 
 
-async def _signers(installation: Installation, operator: Operator) -> list[Signer]:
-    """What the operator can sign in with now: its own KSeF certificates, the newest first, then what was given."""
-    signers = [await signer_from_vault(installation, one) for one in await _issued(installation, operator)]
+async def _signers(installation: Installation, operator: Operator) -> list[Callable[[], Awaitable[Signer]]]:
+    """What the operator can sign in with now: its own KSeF certificates, the newest first, then what was given.
+
+    Each opens its key when it is called: no key is taken out of the vault, or looked for on a token, that is not used.
+    """
+    signers = [partial(signer_from_vault, installation, one) for one in await _issued(installation, operator)]
     given = _given(operator, installation.clock.now())
-    if given is not None and operator.key_id is not None:
-        private_key = await unsealed(installation, operator.key_id)
-        signers.append(signer_with_key(given, private_key, operator.subject, installation.clock))
-    return signers
+    if given is None or operator.key_id is None:
+        return [*signers]
+    return [*signers, partial(_signer_given, installation, operator, given, operator.key_id)]
+
+
+async def _signer_given(
+    installation: Installation, operator: Operator, certificate: x509.Certificate, key_id: str
+) -> Signer:
+    private_key = await unsealed(installation, key_id)
+    return signer_with_key(certificate, private_key, operator.subject, installation.clock)
 
 
 async def _issued(installation: Installation, operator: Operator) -> list[HeldCertificate]:

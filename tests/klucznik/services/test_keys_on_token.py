@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection, select
 from tests.klucznik.databases import database_url
+from tests.klucznik.offices import NAME, set_permissions
 from tests.klucznik.services import dying_process
 from tests.klucznik.services.renewing import make_due
 from tests.klucznik.tokens import CARD, CARD_PIN, HSM, HSM_PIN, WRONG_PIN, Tokens
@@ -27,10 +28,12 @@ from tests.klucznik.world import (
 )
 
 from klucznik.clock import SystemClock
+from klucznik.domain.connections import Health
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.domain.key_uri import KeyUri
 from klucznik.domain.keytype import KeyType
+from klucznik.domain.permissions import INVOICING
 from klucznik.domain.preflight import Refusal
 from klucznik.domain.sealed import KeyBinding
 from klucznik.domain.waits import WaitKind
@@ -40,14 +43,18 @@ from klucznik.keys.import_ import load_ksef_certificate
 from klucznik.keys.pkcs11 import KeyToken
 from klucznik.keys.test_credential import write_test_credential
 from klucznik.services.advance import advance
+from klucznik.services.by_hand import expect_grant
 from klucznik.services.certificates import in_ksef, in_vault
+from klucznik.services.control import ByAdministrator
 from klucznik.services.export import ExportFormat, export
 from klucznik.services.import_ import bring_in
 from klucznik.services.installation import Installation
 from klucznik.services.issue import Issued, issue, order
+from klucznik.services.operator import set_operator
 from klucznik.services.renew import RenewalEnd, renew
 from klucznik.services.sign_in import unsealed
 from klucznik.services.token_keys import made_here, unknown_keys
+from klucznik.services.verify import verify
 from klucznik.storage import issuances
 from klucznik.storage.schema import private_keys
 from ksef_sandbox import Sandbox
@@ -96,6 +103,22 @@ async def test_a_pair_is_issued_proved_and_used_with_keys_that_never_leave_the_t
         with pytest.raises(Pkcs11Error) as unset:
             await in_ksef(without, context_of(nip), None)
         assert unset.value.reason == "pkcs11_token_not_set"
+
+
+async def test_an_operator_whose_token_is_not_at_hand_signs_in_with_what_else_it_has(
+    tmp_path: Path, ksef: Sandbox, tokens: Tokens
+) -> None:
+    nip, client = some_nip(), some_nip()
+    set_permissions(ksef, client, "Nip", nip, *INVOICING)
+    async with with_token(tmp_path, ksef, tokens.hsm()) as klucznik:
+        await issue(klucznik, context_of(nip), company(nip, ksef), keys_on_token=True)
+        await set_operator(klucznik, nip, NAME, None)
+        await expect_grant(klucznik, context_of(client), ByAdministrator())
+    async with with_token(tmp_path, ksef, None) as without:
+        with pytest.raises(Pkcs11Error, match="pkcs11_token_not_set"):
+            await verify(without, context_of(client))
+        await set_operator(without, nip, NAME, company(nip, ksef))
+        assert (await verify(without, context_of(client))).connection.health is Health.HEALTHY
 
 
 async def test_the_vault_keeps_where_the_key_is_sealed_like_any_key(
