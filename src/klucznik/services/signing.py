@@ -24,10 +24,10 @@ from klucznik.ksef.auth_request import SubjectIdentifierType, auth_token_request
 from klucznik.ksef.session import Session
 from klucznik.ksef.signed_document import challenge_in
 from klucznik.services import audit
-from klucznik.services.advance import load
 from klucznik.services.installation import Installation
 from klucznik.services.patience import in_turn
 from klucznik.services.progress import Listener, Progress, Stage, unheard
+from klucznik.services.resume import running
 from klucznik.services.sign_in import SignedIn, sign_out
 from klucznik.services.signed_by import SignedBy, SignedWith, check_signed
 from klucznik.storage import signature_requests as requests
@@ -97,7 +97,7 @@ async def ask_anew(
     installation: Installation, request: SignatureRequest, *, listener: Listener = unheard
 ) -> SignatureRequest:
     """A fresh document for the same purpose, where the time of one has run out or KSeF has refused it."""
-    issuance = None if request.issuance_id is None else await load(installation, request.issuance_id)
+    issuance = None if request.issuance_id is None else await running(installation, request.issuance_id)
     return await ask_for_signature(
         installation, request.context, request.purpose, request.options, issuance=issuance, listener=listener
     )
@@ -135,13 +135,13 @@ async def hand_in(
         checked: told who signed, before anything is sent.
 
     Raises:
-        InputError: ``signature_request_used``.
+        InputError: ``signature_request_used``; ``issuance_ended``: the one it was for needs no signature any more.
         SignedDocumentError: ``signed_too_late``; or what is wrong with the file, and nothing was sent: it may be
             mended and given again.
         SignInRefused: KSeF refused it. A fresh document is needed.
         KsefUnavailable: no usable answer. What did not arrive may be given again while there is time.
     """
-    wanted = None if request.issuance_id is None else (await load(installation, request.issuance_id)).subject
+    wanted = None if request.issuance_id is None else (await running(installation, request.issuance_id)).subject
     now = installation.clock.now()
     if request.used_at is not None:
         raise InputError("signature_request_used", request=request.id)

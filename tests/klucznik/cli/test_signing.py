@@ -67,7 +67,7 @@ def test_one_run_gives_the_document_and_says_what_to_do(scene: Scene, language: 
     assert b"<Nip>5265877635</Nip>" in (scene.base / "wniosek.xml").read_bytes()
     for words in ("wniosek.xml", "XAdES", "PAdES", ".p7s", "gov.pl", "klucznik sign"):
         assert words in ran.said
-    assert ("Do podpisującego będą należeć" if language == "pl" else "belong to the signer") in ran.said
+    assert ("należeć do tego, kto podpisze" if language == "pl" else "belong to whoever signs") in ran.said
     assert sent(scene) == 0
 
 

@@ -154,10 +154,16 @@ async def test_an_issuance_that_waits_for_a_signature_goes_on_with_its_own_signe
         with pytest.raises(SignedDocumentError) as other:
             await hand_in(klucznik, request, sign(request.document, held_by(owner(nip, ksef))))
         assert other.value.reason == "signed_by_other_subject"
+        spare = await ask_for_signature(klucznik, issuance.context, Purpose.RESUME, {}, issuance=issuance)
         signed = sign(request.document, held_by(company(nip, ksef)), form="enveloping")
         outcome = await carried_on(klucznik, await hand_in(klucznik, request, signed))
         await assert_whole_pair(klucznik, outcome)
-    assert len(accepted(ksef, issuance.subject)) == 2
+        assert len(accepted(ksef, issuance.subject)) == 2
+        ksef.clear_requests()
+        with pytest.raises(InputError) as ended:
+            await hand_in(klucznik, spare, sign(spare.document, held_by(company(nip, ksef))))
+    assert ended.value.reason == "issuance_ended"
+    assert ksef.requests() == []
 
 
 async def test_the_owner_grants_the_permission_by_a_signature_from_elsewhere(ksef: Sandbox, tmp_path: Path) -> None:
