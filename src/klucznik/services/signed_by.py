@@ -6,7 +6,7 @@ Pure. The signature itself is `ksef.signed_document`; what the document was sign
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
@@ -22,6 +22,9 @@ from klucznik.keys.ksef_certificate import KsefCertificateFacts, inspect_ksef_ce
 from klucznik.ksef.auth_request import SubjectIdentifierType, identifier_type_of
 from klucznik.ksef.signed_document import SignedDocument, check_signed_document
 from klucznik.services.sign_in import other_environment, self_signed_in_vain
+
+# A certificate for one signature begins at this very moment, by its issuer's clock.
+_CLOCKS_APART = timedelta(minutes=5)
 
 
 class SignedWith(StrEnum):
@@ -102,7 +105,7 @@ def _check_certificate(
 ) -> None:
     if now >= facts.valid_to:
         raise SignedDocumentError("signed_certificate_expired", valid_to=facts.valid_to.isoformat())
-    if now < facts.valid_from:
+    if now < facts.valid_from - _CLOCKS_APART:
         raise SignedDocumentError("signed_certificate_not_yet_valid", valid_from=facts.valid_from.isoformat())
     other = other_environment(certificate, environment)
     if other is not None:

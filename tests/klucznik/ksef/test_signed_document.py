@@ -156,6 +156,10 @@ ONE_MISTAKE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "text": ("signed_not_xml", "Dzień dobry".encode),
     "a DTD": ("signed_has_doctype", lambda: b"<!DOCTYPE a><a/>"),
     "another XML": ("signed_not_ours", lambda: b"<Faktura/>"),
+    "a flood of attributes": (
+        "signed_not_ours",
+        lambda: hostile.replaced(b"<ds:KeyInfo", b"<ds:KeyInfo" + b"".join(b' a%d="1"' % n for n in range(6000))),
+    ),
     "the file that we gave": ("signed_not_signed", lambda: REQUEST),
     "signed twice": ("signed_more_than_once", lambda: sign(sign(REQUEST, VICTIM), ATTACKER)),
     "a detached signature": (

@@ -89,6 +89,10 @@ def test_nobody_becomes_another_person_by_claiming_to_be_one_in_a_signature_of_o
     assert found.subject == Subject(SubjectType.NIP, NIP)
 
 
+def test_a_certificate_that_begins_now_may_be_ahead_of_our_clock() -> None:
+    assert check(make_seal(nip=NIP, not_before=NOW + timedelta(minutes=4))).signed_with is SignedWith.SEAL
+
+
 def test_rsa_pss_is_allowed_and_told_as_doubtful() -> None:
     signed = sign(GIVEN, make_seal(nip=NIP, key=rsa_key()), pss=True)
     assert check_signed(signed, GIVEN, environment=Environment.TEST, now=NOW).doubts == (Doubt.RSA_PSS,)
