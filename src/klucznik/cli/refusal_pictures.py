@@ -105,6 +105,7 @@ def next_commands(remedy: Remedy, context: Context, words: Words, again: Sequenc
         Task.ASK_WHO_MAY_GRANT: _line("grant", *nip, "--by-hand"),
         Task.SET_THE_OPERATOR: words.say("command.operator_set"),
         Task.BRING_KEY_AND_PASSWORD: words.say("command.import"),
+        Task.MAKE_A_TOKEN: words.say("command.connect_token", nip=context.value),
         Task.COME_BACK: _line("issue", *nip, *again, "--wait"),
     }
     return [commands[remedy.task]] if remedy.task in commands else []
