@@ -83,7 +83,11 @@ def expected(value: Expected, words: Words) -> RenderableType:
     for number, step in enumerate(steps_by_hand(value.operator, words), start=1):
         parts.append(Text.assemble((f"{number}. ", "bold"), step))
     parts += [Text(), Text(words.say("by_hand.menus_differ"), style="dim"), Text()]
-    parts.append(Text(words.say("by_hand.then", nip=nip)))
+    method = value.connection.method
+    if method is Method.PERMISSION:
+        parts.append(Text(words.say("by_hand.then", nip=nip)))
+    else:
+        parts.append(Text(words.say("by_hand.then_instead", method=words.say(f"method.{method.value}"))))
     panels: list[RenderableType] = [
         Panel(Group(*parts), title=words.say("by_hand.title", nip=nip), border_style="yellow", padding=(1, 2))
     ]

@@ -7,14 +7,17 @@ import pytest
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import event, func, select, update
 from tests.klucznik.mishaps import Mishap, Network, not_connected
+from tests.klucznik.offices import office, set_permissions
 from tests.klucznik.services.test_token_sign_in import make_token, revoke_token
 from tests.klucznik.world import company, context_of, installed, owner, some_nip, some_pesel
 
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.connections import Connection, Dated, Health, Method
 from klucznik.domain.identifiers import Subject, SubjectType
+from klucznik.domain.permissions import INVOICING
 from klucznik.errors import CredentialError, InputError, KsefUnavailable, SignInRefused, StorageError
 from klucznik.keys.import_ import ImportedCertificate, load_ksef_certificate
+from klucznik.services.by_hand import expect_grant
 from klucznik.services.connect import connect_with_imported, connect_with_token, connect_with_vault
 from klucznik.services.connections import (
     all_connections,
@@ -198,6 +201,23 @@ async def test_the_life_of_a_token_from_its_connection_to_its_end(ksef: Sandbox,
         gone = await disconnect(klucznik, context_of(nip))
         assert gone.token_reference == token.reference_number
         assert await counted(klucznik, "ksef_tokens") == await counted(klucznik, "connections") == 0
+
+
+async def test_a_company_that_is_asked_to_grant_keeps_its_token_until_the_operator_is_let_in(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip, operator = some_nip(), some_nip()
+    token = make_token(ksef, nip)
+    ksef.advance(seconds=60)
+    async with office(tmp_path, ksef, operator) as klucznik:
+        await connect_with_token(klucznik, context_of(nip), token)
+        asked = await expect_grant(klucznik, context_of(nip), ADMINISTRATOR)
+        assert (asked.connection.method, asked.verified) == (Method.TOKEN, None)
+        assert (await verify(klucznik, context_of(nip))).connection.health is Health.HEALTHY
+        set_permissions(ksef, nip, "Nip", operator, *INVOICING)
+        granted = await expect_grant(klucznik, context_of(nip), ADMINISTRATOR)
+        assert (granted.connection.method, granted.connection.health) == (Method.PERMISSION, Health.HEALTHY)
+        assert await counted(klucznik, "ksef_tokens") == 0
 
 
 async def at_rest_nowhere(klucznik: Installation, secret: str) -> None:
