@@ -34,6 +34,7 @@ from klucznik.services.sign_in import (
 )
 from klucznik.services.token_keys import check_can_be_kept
 from klucznik.storage import certificates, operators, private_keys
+from klucznik.storage.races import alone
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
@@ -93,6 +94,7 @@ async def set_operator(
     binding, now = KeyBinding(operator.environment, operator.subject.type, nip), installation.clock.now()
 
     def commit(transaction: Transaction) -> Operator:
+        alone(transaction, f"operator {operator.environment}")
         before = operators.load(transaction, operator.environment)
         kept = operator
         if sealed is not None:

@@ -1,5 +1,6 @@
 """Who the operator is, and with what it signs in."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ async def test_a_new_credential_replaces_the_key_and_a_new_name_keeps_it(ksef: S
         await set_operator(klucznik, some_nip(), NAME, None)
         assert (await load_operator(klucznik)).key_id is None
         assert (await keys_in_vault(klucznik), await sources(klucznik)) == (0, [])
+
+
+async def test_of_several_credentials_given_at_once_one_stays_and_the_vault_keeps_its_key_alone(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    async with office(tmp_path, ksef, nip) as klucznik:
+        await asyncio.gather(*(set_operator(klucznik, nip, NAME, company(nip, ksef)) for _ in range(4)))
+        assert await keys_in_vault(klucznik) == 1
+        assert await sources(klucznik) == [CredentialSource.GIVEN]
 
 
 async def test_its_own_ksef_certificate_signs_in_first_and_what_was_given_when_that_is_revoked_elsewhere(
