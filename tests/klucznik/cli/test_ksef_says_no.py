@@ -64,7 +64,7 @@ def _deceased(scene: Scene) -> tuple[str, ...]:
 
 NOES = (
     No("a stranger", "nie ma uprawnień w KSeF", "rights", _stranger),
-    No("a revoked certificate", "jest odwołany. (KSeF 460:", "you", _revoked),
+    No("a revoked certificate", "jest unieważniony (odwołany). (KSeF 460:", "you", _revoked),
     No("a deceased person", "osoby zmarłej. (KSeF 470:", "tax_office", _deceased),
     No("a blocked company", "podejrzenie incydentu", "ministry", lambda scene: _options(blocked(scene))),
     No("a wrong signature", "nie potwierdził podpisu", "you", act=Refused(9105), route=CREDENTIAL),
