@@ -185,6 +185,8 @@ def test_version_is_one_line_and_needs_no_home(scene: Scene) -> None:
 def test_the_demo_runs_from_the_installed_command_and_prints_one_object(scene: Scene) -> None:
     ran = process("demo", "--json", cwd=scene.base, variables={"TMPDIR": str(scene.base)})
     assert (ran.code, ran.err) == (0, "")
-    assert set(ran.data) == {"outcome", "issued", "refused", "requests_filed", "wasted"}
+    assert set(ran.data) == {"outcome", "issued", "refused", "granted", "requests_filed", "wasted"}
     assert (ran.data["outcome"], ran.data["requests_filed"], ran.data["wasted"]) == ("demo", 2, 0)
     assert (part(ran.data, "issued")["outcome"], part(ran.data, "refused")["outcome"]) == ("issued", "refused")
+    assert part(ran.data, "refused")["requests_filed"] == 0
+    assert part(part(ran.data, "granted"), "connection")["health"] == "healthy"
