@@ -7,6 +7,6 @@ ENGLISH = re.compile(
     r"|can|cannot|may|must|will|would|which|who|what|when|where|there|here|only|than|then|they|their|but|if|as|at|in"
     r"|again|already|sign|signed|request|requests|certificate|certificates|company|key|keys|file|files|password|error"
     r"|owner|check|try|run|use|wait|give|given|show|set|make|write|unknown|refused|missing|permission|permissions"
-    r"|session|now|later|before|after|one|two|all|any|every|new|old|other|another|answer)\b",
+    r"|session|now|later|before|after|two|all|any|every|new|old|other|another|answer)\b",
     re.IGNORECASE,
 )
