@@ -54,7 +54,7 @@ from klucznik.services.operator import set_operator
 from klucznik.services.renew import RenewalEnd, renew
 from klucznik.services.sign_in import unsealed
 from klucznik.services.token_keys import made_here, unknown_keys
-from klucznik.services.verify import verify
+from klucznik.services.verify import verify, verify_due
 from klucznik.storage import issuances
 from klucznik.storage.schema import private_keys
 from ksef_sandbox import Sandbox
@@ -105,20 +105,23 @@ async def test_a_pair_is_issued_proved_and_used_with_keys_that_never_leave_the_t
         assert unset.value.reason == "pkcs11_token_not_set"
 
 
-async def test_an_operator_whose_token_is_not_at_hand_signs_in_with_what_else_it_has(
-    tmp_path: Path, ksef: Sandbox, tokens: Tokens
+async def test_an_operator_whose_token_is_not_at_hand_is_told_so_once_and_signs_in_with_what_else_it_has(
+    tmp_path: Path, ksef: Sandbox, tokens: Tokens, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nip, client = some_nip(), some_nip()
-    set_permissions(ksef, client, "Nip", nip, *INVOICING)
+    nip, clients = some_nip(), [some_nip() for _ in range(3)]
     async with with_token(tmp_path, ksef, tokens.hsm()) as klucznik:
         await issue(klucznik, context_of(nip), company(nip, ksef), keys_on_token=True)
         await set_operator(klucznik, nip, NAME, None)
-        await expect_grant(klucznik, context_of(client), ByAdministrator())
+        for client in clients:
+            set_permissions(ksef, client, "Nip", nip, *INVOICING)
+            await expect_grant(klucznik, context_of(client), ByAdministrator())
+    ksef.advance(days=1, minutes=1)
     async with with_token(tmp_path, ksef, None) as without:
-        with pytest.raises(Pkcs11Error, match="pkcs11_token_not_set"):
-            await verify(without, context_of(client))
+        assert await verify_due(without) == 0
+        assert caplog.text.count("pkcs11_token_not_set") == 2  # of its own company, and of all that have let it in
         await set_operator(without, nip, NAME, company(nip, ksef))
-        assert (await verify(without, context_of(client))).connection.health is Health.HEALTHY
+        assert await verify_due(without) == 3
+        assert (await verify(without, context_of(clients[0]))).connection.health is Health.HEALTHY
 
 
 async def test_the_vault_keeps_where_the_key_is_sealed_like_any_key(
