@@ -88,9 +88,12 @@ def expected(value: Expected, words: Words) -> RenderableType:
         parts.append(Text(words.say("by_hand.then", nip=nip)))
     else:
         parts.append(Text(words.say("by_hand.then_instead", method=words.say(f"method.{method.value}"))))
-    panels: list[RenderableType] = [
+    panels: list[RenderableType] = []
+    if value.verified is not None and value.connection.health is not Health.AWAITING_GRANT:
+        panels.append(verified(value.verified, words))  # something else is in the way, and no letter helps
+    panels.append(
         Panel(Group(*parts), title=words.say("by_hand.title", nip=nip), border_style="yellow", padding=(1, 2))
-    ]
+    )
     for language in LANGUAGES:
         letter = client_letter(value.operator, nip, language)
         panels += [

@@ -1,11 +1,13 @@
 """The operator, the grant and the checks on the command line: data, screens in both languages, exit codes."""
 
+import httpx
 import pytest
 from tests.klucznik.cli.lines import at, listed, part, seal
 from tests.klucznik.cli.scenes import NIP, OTHER_NIP, Scene, done, klucznik
 from tests.klucznik.cli.test_secrets import JWT, everything, needles, watching
 from tests.klucznik.keys import builders
 from tests.klucznik.offices import set_permissions
+from tests.klucznik.world import some_nip
 
 NAME = "Biuro Rachunkowe Żółw sp. z o.o."
 
@@ -94,6 +96,17 @@ def test_by_hand_gives_the_clicks_and_a_letter_in_both_languages(scene: Scene) -
     assert "czeka, aż firma nada uprawnienia" in waiting.said
     done("grant", *seal(scene), "--yes", *at(scene))
     assert "działa" in done("grant", "--nip", NIP, "--by-hand", *at(scene)).said
+
+
+def test_by_hand_says_what_a_letter_to_the_company_does_not_help_against(scene: Scene) -> None:
+    furnished(scene)
+    nip = some_nip()
+    blocked = {"contextIdentifier": {"type": "Nip", "value": nip}}
+    httpx.post(f"{scene.ksef.base_url}/testdata/context/block", json=blocked).raise_for_status()
+    shown = done("grant", "--nip", nip, "--by-hand", *at(scene)).said
+    assert "zablokowane przez KSeF" in shown
+    assert "KSeF 480" in shown
+    assert f"klucznik verify {nip}" in shown
 
 
 def test_a_worker_notices_that_what_was_awaited_has_been_granted(scene: Scene) -> None:
