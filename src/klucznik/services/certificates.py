@@ -12,7 +12,7 @@ from klucznik.domain.certificates import CertificateRecord, CertificateStatus, H
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.sign_in import sign_in
+from klucznik.services.sign_in import sign_in, sign_out
 from klucznik.services.ways import way_for
 from klucznik.storage import certificates, program_uses
 
@@ -73,7 +73,7 @@ async def in_ksef(
     try:
         records = [record async for record in signed_in.session.certificates()]
     finally:
-        await signed_in.session.end()
+        await sign_out(signed_in)
     held = await installation.database.read(
         lambda connection: certificates.of_subject(connection, installation.environment, signer.subject)
     )

@@ -22,7 +22,7 @@ from klucznik.services.control import BySignIn, Control
 from klucznik.services.import_ import keep_in, seal_in
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, Progress, Stage, unheard
-from klucznik.services.sign_in import signer_with_key
+from klucznik.services.sign_in import leave, signer_with_key
 from klucznik.services.ways import holder_for, newest_signer
 from klucznik.storage import certificates, connections, ksef_tokens
 from klucznik.storage.races import alone
@@ -138,7 +138,7 @@ async def connect_with_token(
     try:
         said = await session.token(token.reference_number)
     finally:
-        await session.end()
+        await leave(session)
     author = said.author
     if author is None:
         raise InputError("ksef_token_author_unknown")

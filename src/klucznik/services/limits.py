@@ -9,7 +9,7 @@ from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.limits import Limits
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.sign_in import sign_in
+from klucznik.services.sign_in import sign_in, sign_out
 from klucznik.services.ways import way_for
 
 if TYPE_CHECKING:
@@ -34,4 +34,4 @@ async def read_limits(
     try:
         return SubjectLimits(signed_in.subject, context, await signed_in.session.limits())
     finally:
-        await signed_in.session.end()
+        await sign_out(signed_in)

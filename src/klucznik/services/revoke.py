@@ -15,7 +15,7 @@ from klucznik.services import audit
 from klucznik.services.certificates import programs_of
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.sign_in import SignedIn, sign_in
+from klucznik.services.sign_in import SignedIn, sign_in, sign_out
 from klucznik.services.ways import signer_for
 from klucznik.storage import certificates
 
@@ -86,7 +86,7 @@ async def revoke(
         revoked = await revoke_listed(installation, signed_in, asked, reason)
         ended = await end_other_sessions(installation, signed_in) if end_sessions else None
     finally:
-        await signed_in.session.end()
+        await sign_out(signed_in)
     return replace(revoked, sessions_ended=ended)
 
 

@@ -175,8 +175,13 @@ async def sign_in(
 
 
 async def sign_out(signed_in: SignedIn) -> None:
+    """As `leave`."""
+    await leave(signed_in.session)
+
+
+async def leave(session: Session) -> None:
     """Leave no open session behind. The work is done either way, so a failure here is nobody's problem."""
     try:
-        await signed_in.session.end()
+        await session.end()
     except (KsefError, SignatureNeeded):
         return

@@ -18,6 +18,7 @@ from klucznik.domain.permissions import INVOICING
 from klucznik.errors import CredentialError, InputError, KsefUnavailable, SignInRefused, StorageError
 from klucznik.keys.import_ import ImportedCertificate, load_ksef_certificate
 from klucznik.services.by_hand import expect_grant
+from klucznik.services.certificates import in_ksef
 from klucznik.services.connect import connect_with_imported, connect_with_token, connect_with_vault
 from klucznik.services.connections import (
     all_connections,
@@ -201,6 +202,22 @@ async def test_the_life_of_a_token_from_its_connection_to_its_end(ksef: Sandbox,
         gone = await disconnect(klucznik, context_of(nip))
         assert gone.token_reference == token.reference_number
         assert await counted(klucznik, "ksef_tokens") == await counted(klucznik, "connections") == 0
+
+
+async def test_what_was_done_is_told_although_the_session_could_not_be_ended(ksef: Sandbox, tmp_path: Path) -> None:
+    nip, other = some_nip(), some_nip()
+    token = make_token(ksef, nip)
+    ksef.advance(seconds=60)
+    lost = Mishap("DELETE /v2/auth/sessions/current", not_connected, on=None)
+    async with installed(tmp_path, ksef, transport=Network(lost)) as klucznik:
+        done = await connect_with_token(klucznik, context_of(nip), token)
+        assert done.detail.status.connection.health is Health.HEALTHY
+        credential = company(other, ksef)
+        issued = await pair_of(klucznik, other, credential)
+        serial = issued.certificates[0].serial_number
+        assert (await revoke(klucznik, context_of(other), serial, credential, confirm=lambda _: True)).was_held
+        assert (await read_limits(klucznik, context_of(other), credential)).limits.certificate.remaining == 99
+        assert len((await in_ksef(klucznik, context_of(other), credential)).certificates) == 2
 
 
 async def test_a_company_that_is_asked_to_grant_keeps_its_token_until_the_operator_is_let_in(
