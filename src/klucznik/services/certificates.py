@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _ASKED_AT_ONCE = 1000
+REVOKED_OR_SOON = (CertificateStatus.BLOCKED, CertificateStatus.REVOKED)
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,17 @@ async def in_ksef(
     held = await installation.database.read(
         lambda connection: certificates.of_subject(connection, installation.environment, signer.subject)
     )
-    await _learn_revocations(installation, held, records)
+    await learn_revocations(installation, held, records)
     ours = {certificate.serial_number for certificate in held}
     listed = tuple(ListedCertificate(record, record.serial_number in ours) for record in records)
     return SubjectCertificates(signer.subject, listed)
 
 
-async def _learn_revocations(
+async def learn_revocations(
     installation: Installation, held: list[HeldCertificate], records: list[CertificateRecord]
 ) -> None:
-    gone = {
-        record.serial_number
-        for record in records
-        if record.status in (CertificateStatus.BLOCKED, CertificateStatus.REVOKED)
-    }
+    """The vault learns from KSeF's list what was revoked without it."""
+    gone = {record.serial_number for record in records if record.status in REVOKED_OR_SOON}
     news = [one.serial_number for one in held if one.revoked_at is None and one.serial_number in gone]
     if not news:
         return

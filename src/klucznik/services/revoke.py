@@ -12,7 +12,7 @@ from klucznik.domain.certificates import CertificateRecord, RevocationReason
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
 from klucznik.services import audit
-from klucznik.services.certificates import programs_of
+from klucznik.services.certificates import REVOKED_OR_SOON, learn_revocations, programs_of
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.sign_in import SignedIn, sign_in, sign_out
@@ -66,6 +66,7 @@ async def revoke(
 
     Args:
         end_sessions: end the subject's other sessions in this company too: those opened with the certificate live on.
+            A certificate that has been revoked before is no error then.
         confirm: is shown what will be revoked and must agree; revoking cannot be undone.
 
     Raises:
@@ -83,11 +84,24 @@ async def revoke(
         asked = Revocation(record, programs.get(serial_number, ()))
         if not confirm(asked):
             raise InputError("not_confirmed")
-        revoked = await revoke_listed(installation, signed_in, asked, reason)
+        if end_sessions and record.status in REVOKED_OR_SOON:
+            # Its sessions live on: a run that was broken off before they were ended is made good by the next one.
+            revoked = await _revoked_before(installation, asked)
+        else:
+            revoked = await revoke_listed(installation, signed_in, asked, reason)
         ended = await end_other_sessions(installation, signed_in) if end_sessions else None
     finally:
         await sign_out(signed_in)
     return replace(revoked, sessions_ended=ended)
+
+
+async def _revoked_before(installation: Installation, asked: Revocation) -> Revoked:
+    """Nothing is revoked; the vault learns of it where it does not know yet."""
+    held = await installation.database.read(
+        lambda connection: certificates.by_serial(connection, installation.environment, asked.record.serial_number)
+    )
+    await learn_revocations(installation, [] if held is None else [held], [asked.record])
+    return Revoked(asked.record, held is not None, asked.programs)
 
 
 async def revoke_listed(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.klucznik.mishaps import Mishap, Network, not_connected
 from tests.klucznik.offices import NAME, signed_in_as
 from tests.klucznik.world import (
     assert_whole_pair,
@@ -38,7 +39,7 @@ from klucznik.services.issue import AlreadyHeld, Issued, issue
 from klucznik.services.limits import read_limits
 from klucznik.services.operator import set_operator
 from klucznik.services.renew import RenewalEnd, renew
-from klucznik.services.revoke import revoke
+from klucznik.services.revoke import Revoked, revoke
 from klucznik.services.ways_out import Turn, WaysOut
 from ksef_sandbox import Sandbox
 
@@ -202,6 +203,30 @@ async def test_sessions_opened_with_a_revoked_certificate_are_ended_when_that_is
         outcome = await issue(klucznik, context_of(nip), credential, on_refusal=revoking(Turn.LEAVE, end_sessions=True))
         assert Risk.SESSIONS_LIVE_ON in way(outcome, RemedyKind.REVOKE).risks
         assert await lives_on.session.sessions() == []
+
+
+async def test_sessions_that_could_not_be_ended_after_a_revocation_are_ended_by_the_next_run(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    credential = owner(nip, ksef)
+    lost = Mishap("DELETE /v2/auth/sessions/20.*", not_connected)
+    async with installed(tmp_path, ksef, transport=Network(lost)) as klucznik:
+        outcome = await issue(klucznik, context_of(nip), credential)
+        assert isinstance(outcome, Issued)
+        serial = outcome.certificates[0].serial_number
+        async with signed_in_as(klucznik, nip, credential):
+
+            async def once_more() -> Revoked:
+                return await revoke(
+                    klucznik, context_of(nip), serial, credential, end_sessions=True, confirm=lambda _: True
+                )
+
+            with pytest.raises(KsefUnavailable):
+                await once_more()
+            again = await once_more()
+    assert (again.was_held, again.sessions_ended) == (True, 2)  # this one, and the login that proved the pair
+    assert len(ksef.requests(method="POST", path="/certificates/{certificateSerialNumber}/revoke")) == 1
 
 
 async def test_whatever_breaks_on_a_way_out_ends_the_session(ksef: Sandbox, tmp_path: Path) -> None:
