@@ -107,7 +107,8 @@ def test_one_request_left_becomes_a_permission_with_one_yes_and_nothing_is_spent
     assert person.sessions_left_open == 0
     assert done("verify", person.nip, *at(scene), "--json").data["outcome"]
     lines = re.sub(r"\x1b\[[0-9;]*m", "", ran.out).split("\n")
-    assert [line for line in lines if len(line) > 80 and "klucznik" not in line] == []
+    # Stripped: the terminal may echo an answer before the last blank of the question.
+    assert [line for line in lines if len(line.strip()) > 80 and "klucznik" not in line] == []
 
 
 @pytest.mark.parametrize("language", ["pl", "en"])

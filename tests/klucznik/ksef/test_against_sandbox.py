@@ -10,8 +10,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from tests.klucznik.ksef.worlds import NIP, PESEL, ec_key, nobody, person, rsa_key, seal, self_signed, signer
+from tests.klucznik.world import SandboxClock
 
-from klucznik.clock import SystemClock
 from klucznik.domain.certificates import CertificateStatus, CertificateType, RevocationReason
 from klucznik.domain.enrollment_data import EnrollmentData
 from klucznik.domain.environments import Environment, endpoint
@@ -36,16 +36,6 @@ QUICK: dict[str, int | str] = {"auth_delay_ms": 0, "enroll_delay_ms": 0, "revoke
 def ksef() -> Iterator[Sandbox]:
     with Sandbox(seed=1, switches=QUICK) as running:
         yield running
-
-
-class SandboxClock(SystemClock):
-    """The sandbox's time, so that both sides stand at the same moment."""
-
-    def __init__(self, ksef: Sandbox) -> None:
-        self._ksef = ksef
-
-    def now(self) -> datetime:
-        return self._ksef.now()
 
 
 @asynccontextmanager
