@@ -6,8 +6,10 @@ What each way does to the counters is tried in `tests/klucznik/services/test_way
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -69,13 +71,21 @@ def at_the_terminal(scene: Scene, *arguments: str, answers: tuple[str, ...], ask
         [COMMAND, *arguments], cwd=scene.base, env=environment, stdin=writer, stdout=writer, stderr=writer
     )
     os.close(writer)
-    sent, seen, left = b"", 0, list(answers)
+    sent, seen, left, interrupted = b"", 0, list(answers), False
+    until = time.monotonic() + 240
     try:
-        while piece := os.read(reader, 65536):
+        while time.monotonic() < until:
+            if not select.select([reader], [], [], 1)[0]:
+                if interrupted:  # Ctrl-C came between the question and the reading of it: a person presses it again
+                    running.send_signal(signal.SIGINT)
+                continue
+            if not (piece := os.read(reader, 65536)):
+                break
             sent += piece
             if left and re.search(rf"(?:{asked})\s*:\s*$", sent[seen:].decode(errors="ignore")):
                 answer, seen = left.pop(0), len(sent)
                 if answer == "^C":
+                    interrupted = True
                     running.send_signal(signal.SIGINT)
                 else:
                     os.write(reader, f"{answer}\n".encode())

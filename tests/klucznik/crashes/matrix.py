@@ -1,6 +1,6 @@
 """The crash matrix: every act of every story x database x seed. Ends with 1 if anything was lost or spent twice.
 
-python -m tests.klucznik.crashes [--seeds 25] [--jobs 2] [--database sqlite|postgresql] [--only TEXT]
+python -m tests.klucznik.crashes [--seeds 25] [--first 0] [--jobs 2] [--database sqlite|postgresql] [--only TEXT]
 """
 
 import argparse
@@ -83,6 +83,7 @@ def _server(databases: list[str]) -> Iterator[str | None]:
 def main() -> int:
     options = argparse.ArgumentParser(description="The crash matrix.")
     options.add_argument("--seeds", type=int, default=25)
+    options.add_argument("--first", type=int, default=0, help="the first seed")
     options.add_argument("--jobs", "-j", type=int, default=2)
     options.add_argument("--database", choices=DATABASES, action="append")
     options.add_argument("--only", default="", help="acts whose name holds this")
@@ -95,7 +96,7 @@ def main() -> int:
     acts = {act: scenes for act, scenes in acts.items() if chosen.only in act}
     work = [
         (database, Case(act, scenes, seed))
-        for seed in range(chosen.seeds)
+        for seed in range(chosen.first, chosen.first + chosen.seeds)
         for database in databases
         for act, scenes in acts.items()  # last, so that each job has as many on each database
     ]

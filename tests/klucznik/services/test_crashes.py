@@ -58,8 +58,8 @@ def test_a_killed_process_loses_no_key_and_files_no_second_request(
     chosen = sorted(acts)[part :: 4 if SERVER not in os.environ else 4 * EVERY]
     results = {act: stage.run(Case(act, acts[act], seed=part)) for act in chosen}
     assert {act: result for act, result in results.items() if not result.good} == {}
-    killed = sum(result.killed for result in results.values())
-    assert killed >= 0.9 * len(results), "the acts of a run are those of the survey"
+    not_reached = sum(not result.killed for result in results.values())
+    assert not_reached <= max(1, len(results) // 10), "the acts of a run are those of the survey"
 
 
 async def test_rule_4_two_processes_that_start_together_make_one_pair(tmp_path: Path) -> None:
