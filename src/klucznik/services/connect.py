@@ -68,10 +68,10 @@ async def connect_with_vault(
     subject = await installation.database.read(
         lambda transaction: _chosen(installation, transaction, context, serial_number)
     )
+    _check_control(control, context, subject)
     signer = await newest_signer(installation, subject)
     if signer is None:
         raise InputError("no_pair_to_connect", nip=context.value)
-    _check_control(control, context, subject)
     listener(Progress(Stage.SIGNING_IN))
     await signer.prove(installation.ksef, context)
     listener(Progress(Stage.SIGNED_IN))
