@@ -86,7 +86,7 @@ def already_held(value: AlreadyHeld, words: Words) -> RenderableType:
     parts: list[RenderableType] = [Text(words.say("already_held.meaning")), Text()]
     for held in value.certificates:
         parts += [_certificate(held, words), Text()]
-    parts.append(Text(words.say("already_held.now")))
+    parts.append(Text(words.say("already_held.now", nip=value.context.value)))
     return Panel(Group(*parts), title=words.say("already_held.title"), border_style="cyan", padding=(1, 2))
 
 
