@@ -14,7 +14,7 @@ help:
 	@echo "make test   lint, types and all tests"
 	@echo "make lint   ruff, mypy and import rules only"
 	@echo "make bench  every figure of the documentation, measured here"
-	@echo "make crash  kill a process at every act of an issuance, on SQLite and PostgreSQL, 25 seeds each (takes half an hour)"
+	@echo "make crash  kill a process at every act of an issuance, on SQLite and PostgreSQL, 25 seeds each (takes most of an hour)"
 	@echo "make conformance  the sandbox against the official specification: operation x status"
 	@echo "make two-years    50 companies through two years of renewals: no gap in validity, no request wasted, each hook once"
 	@echo "make fuzz         6,000 requests made from the official specification; what is wrong is printed"
