@@ -71,6 +71,23 @@ class SealedToken:
 
 
 @dataclass(frozen=True)
+class SealedSecret:
+    """Anything else that has to be read again, as it rests in the database; fields as of `SealedKey`.
+
+    Attributes:
+        kind: what it is, for example ``totp``; part of the seal like `owner_id`.
+        owner_id: whose it is: the id of a user, a webhook, an onboarding.
+    """
+
+    kind: str
+    owner_id: str
+    algorithm: str
+    data_key_id: str
+    nonce: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class WrappedDataKey:
     """A data key as it rests in the database.
 

@@ -24,6 +24,7 @@ from klucznik.domain.sealed import (
     KeyBinding,
     SealedKey,
     SealedLogin,
+    SealedSecret,
     SealedToken,
     WrappedDataKey,
 )
@@ -120,6 +121,28 @@ class Vault:
         except InvalidTag:
             pass
         raise StorageError("vault_key_damaged", key_id=reference)
+
+    def seal_secret(self, kind: str, owner_id: str, plain: bytes) -> SealedSecret:
+        """Encrypt what has to be read again and is neither key, login nor KSeF token; raises as `seal`.
+
+        Args:
+            kind: what it is, for example ``totp``.
+            owner_id: whose it is.
+        """
+        data_key_id = self._sealing()
+        nonce, ciphertext = self._encrypt(plain, _secret_associated(kind, owner_id, data_key_id))
+        return SealedSecret(kind, owner_id, IN_VAULT, data_key_id, nonce, ciphertext)
+
+    def unseal_secret(self, sealed: SealedSecret) -> bytes:
+        """It again; raises as `unseal`, with its kind and owner as ``key_id``."""
+        named = f"{sealed.kind}:{sealed.owner_id}"
+        secret = self._opening(sealed.algorithm, sealed.data_key_id, named)
+        associated = _secret_associated(sealed.kind, sealed.owner_id, sealed.data_key_id)
+        try:
+            return AESGCM(secret).decrypt(sealed.nonce, sealed.ciphertext, associated)
+        except InvalidTag:
+            pass
+        raise StorageError("vault_key_damaged", key_id=named)
 
     def unseal(self, sealed: SealedKey, *, binding: KeyBinding) -> PrivateKey | KeyUri:
         """The private key again, or where it is: on a token.
@@ -226,6 +249,10 @@ def _login_associated(issuance_id: str, data_key_id: str, binding: KeyBinding) -
 
 def _token_associated(connection_id: str, reference_number: str, data_key_id: str, environment: Environment) -> bytes:
     return _bytes_of("klucznik KSeF token 1", IN_VAULT, connection_id, reference_number, data_key_id, environment.value)
+
+
+def _secret_associated(kind: str, owner_id: str, data_key_id: str) -> bytes:
+    return _bytes_of("klucznik secret 1", IN_VAULT, kind, owner_id, data_key_id)
 
 
 def _bound_to(binding: KeyBinding) -> tuple[str, str, str]:

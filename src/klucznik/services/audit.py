@@ -44,7 +44,7 @@ def record(installation: Installation, connection: Connection, subject: Subject 
         subject: whose chain; None: that of the installation.
     """
     chain = INSTALLATION if subject is None else chain_of(installation.environment, subject)
-    pen = Pen(installation.vault, installation.owner, installation.heads)
+    pen = Pen(installation.vault, installation.actor or installation.owner, installation.heads)
     pen.write(connection, chain, entries, now=installation.clock.now())
 
 

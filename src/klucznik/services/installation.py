@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -52,7 +52,8 @@ class Installation:
     Attributes:
         home: directory (0700) with the database and the vault's master key, unless they are elsewhere.
         pacer: counts the calls to KSeF, together with all other processes of the installation.
-        owner: names this process in leases and in the audit log.
+        owner: names this process in leases, and in the audit log where nobody is named.
+        actor: on whose behalf this copy works (`acting`), for the audit log.
         heads: see `audit.Pen`.
         server: URL of the database where it is on a server, which several workers may share.
         key_token: the card or HSM with the keys of those rows of the vault that have none.
@@ -69,6 +70,11 @@ class Installation:
     heads: dict[str, Head] = field(default_factory=dict, repr=False)
     server: str | None = field(default=None, repr=False)
     key_token: KeyToken | None = None
+    actor: str | None = None
+
+    def acting(self, actor: str) -> Self:
+        """The same installation, on behalf of somebody: what is recorded names them, for example ``user:3f2a…``."""
+        return replace(self, actor=actor)
 
     @property
     def environment(self) -> Environment:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from klucznik.errors import StorageError
 from klucznik.storage.races import alone
-from klucznik.storage.schema import HEAD, metadata
+from klucznik.storage.tables import HEAD, metadata
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Our tables as lines of JSON and back, the same for SQLite and PostgreSQL. Nothing is decrypted here.
 
-Left out: leases (who works now), logins and documents to sign (they end by themselves). Data keys are told apart, for
-they are rewrapped.
+Left out: leases (who works now), logins, sessions of browsers and documents to sign (they end by themselves), wrong
+guesses of passwords. Data keys are told apart, for they are rewrapped.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from klucznik.errors import InputError
 from klucznik.storage.columns import UtcDateTime
 from klucznik.storage.database import make_tables
 from klucznik.storage.schema import (
-    HEAD,
     certificates,
     data_keys,
     enrollments,
     issuances,
     leases,
     logins,
-    metadata,
     private_keys,
     restored_subjects,
     signature_requests,
 )
+from klucznik.storage.schema_people import failed_sign_ins, idempotency_keys, web_sessions
+from klucznik.storage.tables import HEAD, metadata
 
 _PAGE = 500
-_APART = (data_keys, leases, logins, signature_requests)
+_APART = (data_keys, leases, logins, signature_requests, web_sessions, failed_sign_ins, idempotency_keys)
 # What a person would miss, and by what its rows are known.
 _COUNTED = {private_keys: "id", certificates: "serial_number", issuances: "id"}
 

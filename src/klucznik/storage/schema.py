@@ -1,4 +1,7 @@
-"""The tables as they are now. How an older database gets here is told by the migrations beside this file."""
+"""The tables as they are now: certificates, their road, connections, the audit log. Those of people: `schema_people`.
+
+How an older database gets here is told by the migrations beside this file.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -21,19 +23,7 @@ from sqlalchemy import (
 )
 
 from klucznik.storage.columns import UtcDateTime
-
-# The newest migration. A new database is made from the tables below and marked with it; a test holds both equal.
-HEAD = "0005"
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from klucznik.storage.metadata import metadata
 
 data_keys = Table(
     "data_keys",
@@ -98,6 +88,8 @@ issuances = Table(
     Column("replaces", JSON(none_as_null=True)),
     Column("ignores_reserve", Boolean, nullable=False, server_default=false()),
     Column("keys_on_token", Boolean, nullable=False, server_default=false()),
+    # Refused by the limits, its session stays open for a way out: whoever ordered it ends it.
+    Column("stays_signed_in", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from tests.klucznik.mishaps import Mishap, Network
 
 from klucznik.storage.database import Database
-from klucznik.storage.schema import metadata
+from klucznik.storage.tables import metadata
 
 T = TypeVar("T")
 

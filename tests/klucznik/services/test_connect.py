@@ -38,8 +38,9 @@ from klucznik.services.sign_in import sign_in, sign_out, signer_of
 from klucznik.services.verify import verify, verify_all
 from klucznik.services.ways import way_of
 from klucznik.storage import connections, ksef_tokens
-from klucznik.storage.schema import certificates, metadata
+from klucznik.storage.schema import certificates
 from klucznik.storage.schema import ksef_tokens as tokens_table
+from klucznik.storage.tables import metadata
 from ksef_sandbox import Sandbox
 
 PASSWORD = b"kanarek-haslo-7f3a9c"

@@ -28,7 +28,7 @@ from tests.klucznik.databases import database_in
 from klucznik.errors import StorageError
 from klucznik.storage.database import Database
 from klucznik.storage.migrate import scripts, upgrade
-from klucznik.storage.schema import HEAD, metadata
+from klucznik.storage.tables import HEAD, metadata
 
 REVISIONS = [script.revision for script in scripts().walk_revisions()]
 SOME: dict[type, Any] = {

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from klucznik.storage.schema import metadata
+from klucznik.storage.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

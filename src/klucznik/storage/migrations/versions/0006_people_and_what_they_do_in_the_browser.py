@@ -1,0 +1,306 @@
+"""Users, invitations, onboardings, imports; events, webhooks and mails; API keys. And issuances that stay signed in."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from klucznik.storage.columns import UtcDateTime
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "events",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("environment", sa.String(length=16), nullable=False),
+        sa.Column("at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("context_value", sa.String(length=64), nullable=True),
+        sa.Column("issuance_id", sa.String(length=32), nullable=True),
+        sa.Column("actor", sa.String(length=128), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("told_at", UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+    )
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_events_environment_context_value_id"), ["environment", "context_value", "id"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_events_environment_told_at"), ["environment", "told_at"], unique=False)
+
+    op.create_table(
+        "failed_sign_ins",
+        sa.Column("about", sa.String(length=80), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("first_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("blocked_until", UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("about", name=op.f("pk_failed_sign_ins")),
+    )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("principal", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("headers", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("principal", "key", name=op.f("pk_idempotency_keys")),
+    )
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_idempotency_keys_created_at"), ["created_at"], unique=False)
+
+    op.create_table(
+        "imports",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("environment", sa.String(length=16), nullable=False),
+        sa.Column("file_name", sa.String(length=255), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("carried_out_at", UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_imports")),
+    )
+    with op.batch_alter_table("imports", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_imports_environment_created_at_id"), ["environment", "created_at", "id"], unique=False
+        )
+
+    op.create_table(
+        "invitations",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("environment", sa.String(length=16), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("context_type", sa.String(length=16), nullable=False),
+        sa.Column("context_value", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=True),
+        sa.Column("email", sa.String(length=254), nullable=True),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("opened_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("done_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
+    )
+    with op.batch_alter_table("invitations", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_invitations_environment_context_type_context_value"),
+            ["environment", "context_type", "context_value"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_invitations_environment_created_at_id"), ["environment", "created_at", "id"], unique=False
+        )
+
+    op.create_table(
+        "mails",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("environment", sa.String(length=16), nullable=False),
+        sa.Column("recipient", sa.String(length=254), nullable=False),
+        sa.Column("about", sa.String(length=160), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("language", sa.String(length=2), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.String(length=40), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mails")),
+        sa.UniqueConstraint("about", name=op.f("uq_mails_about")),
+    )
+    with op.batch_alter_table("mails", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mails_due_at"), ["due_at"], unique=False)
+
+    op.create_table(
+        "users",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("password_hash", sa.String(length=255), nullable=True),
+        sa.Column("totp_since", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("totp_step", sa.Integer(), nullable=True),
+        sa.Column("digest", sa.String(length=16), nullable=False),
+        sa.Column("disabled_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("email", name=op.f("uq_users_email")),
+    )
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("environment", sa.String(length=16), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("kinds", sa.JSON(), nullable=False),
+        sa.Column("nip", sa.String(length=10), nullable=True),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("disabled_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+    )
+    op.create_table(
+        "account_links",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=True),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("used_at", UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_account_links_user_id")),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_account_links")),
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("shown", sa.String(length=16), nullable=False),
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("nip", sa.String(length=10), nullable=True),
+        sa.Column("created_by", sa.String(length=32), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["created_by"], ["users.id"], name=op.f("fk_api_keys_created_by")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("secret_hash", name=op.f("uq_api_keys_secret_hash")),
+    )
+    op.create_table(
+        "import_lines",
+        sa.Column("import_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("nip", sa.String(length=10), nullable=True),
+        sa.Column("name", sa.String(length=100), nullable=True),
+        sa.Column("email", sa.String(length=254), nullable=True),
+        sa.Column("method", sa.String(length=16), nullable=True),
+        sa.Column("problems", sa.JSON(), nullable=False),
+        sa.Column("outcome", sa.String(length=24), nullable=True),
+        sa.ForeignKeyConstraint(["import_id"], ["imports.id"], name=op.f("fk_import_lines_import_id")),
+        sa.PrimaryKeyConstraint("import_id", "number", name=op.f("pk_import_lines")),
+    )
+    op.create_table(
+        "onboardings",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("environment", sa.String(length=16), nullable=False),
+        sa.Column("context_type", sa.String(length=16), nullable=False),
+        sa.Column("context_value", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=True),
+        sa.Column("begun_by", sa.String(length=64), nullable=False),
+        sa.Column("invitation_id", sa.String(length=32), nullable=True),
+        sa.Column("state", sa.String(length=24), nullable=False),
+        sa.Column("signer", sa.String(length=24), nullable=True),
+        sa.Column("method", sa.String(length=16), nullable=True),
+        sa.Column("subject_type", sa.String(length=16), nullable=True),
+        sa.Column("subject_value", sa.String(length=64), nullable=True),
+        sa.Column("signature_request_id", sa.String(length=32), nullable=True),
+        sa.Column("limits", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("limits_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("issuance_id", sa.String(length=32), nullable=True),
+        sa.Column("refusal", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["invitation_id"], ["invitations.id"], name=op.f("fk_onboardings_invitation_id")),
+        sa.ForeignKeyConstraint(["issuance_id"], ["issuances.id"], name=op.f("fk_onboardings_issuance_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_onboardings")),
+    )
+    with op.batch_alter_table("onboardings", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_onboardings_environment_context_type_context_value"),
+            ["environment", "context_type", "context_value"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_onboardings_environment_state_updated_at"),
+            ["environment", "state", "updated_at"],
+            unique=False,
+        )
+        batch_op.create_index(batch_op.f("ix_onboardings_invitation_id"), ["invitation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_onboardings_issuance_id"), ["issuance_id"], unique=False)
+
+    op.create_table(
+        "passkeys",
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.Integer(), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_passkeys_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_passkeys")),
+    )
+    with op.batch_alter_table("passkeys", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_passkeys_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "sealed_secrets",
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("owner_id", sa.String(length=32), nullable=False),
+        sa.Column("algorithm", sa.String(length=16), nullable=False),
+        sa.Column("data_key_id", sa.String(length=64), nullable=False),
+        sa.Column("nonce", sa.LargeBinary(), nullable=False),
+        sa.Column("ciphertext", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["data_key_id"], ["data_keys.id"], name=op.f("fk_sealed_secrets_data_key_id")),
+        sa.PrimaryKeyConstraint("kind", "owner_id", name=op.f("pk_sealed_secrets")),
+    )
+    op.create_table(
+        "web_sessions",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=True),
+        sa.Column("invitation_id", sa.String(length=32), nullable=True),
+        sa.Column("csrf", sa.String(length=64), nullable=False),
+        sa.Column("complete_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("proved_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["invitation_id"], ["invitations.id"], name=op.f("fk_web_sessions_invitation_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_web_sessions_user_id")),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_web_sessions")),
+    )
+    with op.batch_alter_table("web_sessions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_web_sessions_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_web_sessions_invitation_id"), ["invitation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_web_sessions_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("webhook_id", sa.String(length=32), nullable=False),
+        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("problem", sa.String(length=40), nullable=True),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_webhook_deliveries_event_id")),
+        sa.ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], name=op.f("fk_webhook_deliveries_webhook_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+    )
+    with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_webhook_deliveries_due_at"), ["due_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_webhook_deliveries_webhook_id_created_at_id"),
+            ["webhook_id", "created_at", "id"],
+            unique=False,
+        )
+
+    with op.batch_alter_table("issuances", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("stays_signed_in", sa.Boolean(), server_default=sa.false(), nullable=False))
