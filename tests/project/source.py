@@ -14,6 +14,9 @@ PACKAGE = ROOT / "src" / "klucznik"
 
 # What carries a reason: the errors of errors.py, and the two values that become errors further out.
 _CARRIERS = {"InvalidValue", "Failure"}
+# `say("board.title")`, `count("board.companies", n)` in Jinja.
+_IN_TEMPLATE = re.compile(r"""\b(?:say|count)\(["']([a-z0-9_.]+)["']\s*[,)]""")
+_BEGUN_IN_TEMPLATE = re.compile(r"""\b(?:say|count)\(["']([a-z0-9_.]+\.)["']\s*~""")
 _REASON = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 
 
@@ -28,6 +31,12 @@ class Asked:
     where: str
     name: str
     given: frozenset[str] | None
+
+
+def catalogues(language: str) -> list[Path]:
+    """The catalogue's files: what every program of ours says, and what pages and e-mails say."""
+    directory = PACKAGE / "messages"
+    return [directory / f"{language}.po", *sorted((directory / "pages").glob(f"*.{language}.po"))]
 
 
 @lru_cache
@@ -112,6 +121,21 @@ def said() -> Iterator[Asked]:
                     yield Asked(f"{file}:{node.lineno}", text, _given(node) if _called(node) != "has" else None)
 
 
+def _begun_in_templates() -> Iterator[str]:
+    """What stands before a part that is filled in: `say("health." ~ health)`."""
+    for text in _templates():
+        yield from _BEGUN_IN_TEMPLATE.findall(text)
+
+
+def _templates() -> Iterator[str]:
+    return (file.read_text() for file in PACKAGE.rglob("*") if "templates" in file.parts and file.is_file())
+
+
+def said_in_templates() -> frozenset[str]:
+    """Every key that a template asks for as a constant."""
+    return frozenset(key for text in _templates() for key in _IN_TEMPLATE.findall(text))
+
+
 def _asks_the_catalogue(node: ast.Call) -> bool:
     asked = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
     return _called(node) in ("say", "count", "has") and "words" in asked
@@ -137,4 +161,4 @@ def patterns() -> frozenset[re.Pattern[str]]:
                 shape = "".join(parts)
                 if re.fullmatch(r"(?:[a-z_]|\\\.|\(\.\+\))+", shape) and r"\." in shape:
                     found.add(re.compile(shape))
-    return frozenset(found)
+    return frozenset(found) | {re.compile(f"{re.escape(start)}(.+)") for start in _begun_in_templates()}

@@ -1,5 +1,7 @@
 """Reads the catalogue (`pl.po`, `en.po` beside this file) and fills its sentences.
 
+What only pages and e-mails say stands in `pages/`, a file for each area and language: a command need not read it.
+
 A message is named by a key, never by its English text, so that both languages stand equal.
 """
 
@@ -68,13 +70,33 @@ class _Dashes(dict[str, str]):
 @lru_cache(maxsize=len(LANGUAGES))
 def words_in(language: str) -> Words:
     """The catalogue of a language; anything that is not a known language is Polish."""
+    chosen = _known(language)
+    return _words(chosen, _HERE / f"{chosen}.po")
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def words_for_pages(language: str) -> Words:
+    """As `words_in`, with what only pages and e-mails say."""
+    chosen = _known(language)
+    return _words(chosen, _HERE / f"{chosen}.po", *sorted((_HERE / "pages").glob(f"*.{chosen}.po")))
+
+
+def _known(language: str) -> str:
+    return language if language in LANGUAGES else LANGUAGES[0]
+
+
+def _words(language: str, *files: Path) -> Words:
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
-    chosen = language if language in LANGUAGES else LANGUAGES[0]
-    with (_HERE / f"{chosen}.po").open("rb") as file:
-        catalogue = read_po(file, locale=chosen)
+    with files[0].open("rb") as first:
+        catalogue = read_po(first, locale=language)
+    for further in files[1:]:
+        with further.open("rb") as file:
+            for message in read_po(file, locale=language):
+                if message.id:
+                    catalogue[message.id] = message
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
-    return Words(chosen, gettext.GNUTranslations(compiled))
+    return Words(language, gettext.GNUTranslations(compiled))
