@@ -15,6 +15,7 @@ The tree::
     │       ├── Paced              we keep KSeF's limits on calls: come back at `until`; nothing was sent
     │       ├── SentTooLate        the moment for sending had passed; it was not sent
     │       └── AnswerLost         the request may or may not have been applied
+    ├── AccessDenied               who asks is not signed in here, or may not do that
     ├── SignatureNeeded            the login is over and only the user can sign a new one
     ├── VerificationFailed         what KSeF gave is not what was asked for
     ├── SubjectBusy                another issuance of the same subject is running
@@ -160,6 +161,10 @@ class SentTooLate(KsefUnavailable):
 
 class AnswerLost(KsefUnavailable):
     """The request left, the answer did not come: it may have been applied. Never send it again without looking."""
+
+
+class AccessDenied(KlucznikError):
+    """Whoever asks is not signed in here, or may not do that, or it is not theirs to see. Nothing was done."""
 
 
 class SignatureNeeded(KlucznikError):

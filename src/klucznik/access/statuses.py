@@ -1,0 +1,52 @@
+"""Which HTTP status an error has, on pages and in the API alike."""
+
+from __future__ import annotations
+
+from types import UnionType
+
+from klucznik.errors import (
+    AccessDenied,
+    InputError,
+    KlucznikError,
+    KsefRefused,
+    KsefUnavailable,
+    Paced,
+    RateLimited,
+    SignatureNeeded,
+    StorageError,
+    SubjectBusy,
+    VerificationFailed,
+)
+
+_ACCESS = {
+    "not_signed_in": 401,
+    "second_factor_needed": 401,
+    "key_unknown": 401,
+    "page_unknown": 404,
+    "too_many_attempts": 429,
+}
+# What was asked for is not there; every other input error is about what was given.
+_ABSENT = ("_unknown", "not_connected", "certificate_not_listed", "certificate_not_held")
+_BY_KIND: tuple[tuple[type[KlucznikError] | UnionType, int], ...] = (
+    (KsefRefused | SubjectBusy | SignatureNeeded, 409),
+    (KsefUnavailable, 503),
+    (VerificationFailed, 502),
+)
+
+
+def status_of(error: KlucznikError) -> int:
+    """400 to 599. What KSeF refuses is 409: the request was good, KSeF's state says no."""
+    if isinstance(error, AccessDenied):
+        return _ACCESS.get(error.reason, 403)
+    if isinstance(error, InputError):
+        return 404 if error.reason.endswith(_ABSENT) else 422
+    if isinstance(error, StorageError) and error.reason == "state_moved_on":
+        return 409
+    return next((status for kinds, status in _BY_KIND if isinstance(error, kinds)), 500)
+
+
+def retry_after(error: KlucznikError, now_s: float) -> int | None:
+    """Seconds to wait before coming back, where they are known; `now_s`: the present moment, in seconds since 1970."""
+    if isinstance(error, RateLimited | Paced | SubjectBusy):
+        return max(1, int(error.until.timestamp() - now_s) + 1)
+    return None

@@ -1,0 +1,1 @@
+"""Puts pages, API and health together into one application, and runs it."""

@@ -1,0 +1,69 @@
+"""The application: every router, what every answer carries, and how errors look on pages."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from klucznik import web
+from klucznik.access.gate import visitor_of
+from klucznik.access.headers import BodyLimit, Headers
+from klucznik.access.settings import WebSettings
+from klucznik.access.statuses import retry_after, status_of
+from klucznik.errors import AccessDenied, InputError, KlucznikError
+from klucznik.services.installation import Installation
+from klucznik.web.pages import STATIC, render, told
+
+
+def create_app(klucznik: Installation, settings: WebSettings) -> FastAPI:
+    """The web app and the API of one installation."""
+    app = FastAPI(title="Klucznik", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.klucznik = klucznik
+    app.state.settings = settings
+    for router in web.ROUTERS:
+        app.include_router(router)
+    app.mount("/static", _Static(directory=STATIC), name="static")
+    app.add_exception_handler(KlucznikError, _on_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_malformed)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Headers, secure=settings.secure)
+    return app
+
+
+class _Static(StaticFiles):
+    """Files whose address changes with their content."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        answer = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        answer.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, KlucznikError)  # noqa: S101  registered for these alone
+    if isinstance(error, AccessDenied) and error.reason == "not_signed_in" and request.method == "GET":
+        return RedirectResponse(f"/sign-in?next={request.url.path}", status_code=303)
+    await visitor_of(request)
+    headers: dict[str, str] = {}
+    seconds = retry_after(error, request.app.state.klucznik.clock.now().timestamp())
+    if seconds is not None:
+        headers["retry-after"] = str(seconds)
+    return render(
+        request, "error.html", status=status_of(error), headers=headers, text=told(request, error), error=error
+    )
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for these alone
+    absent = error.status_code in (404, 405)
+    answer = await _on_error(request, AccessDenied("page_unknown") if absent else InputError("form_malformed"))
+    answer.status_code = error.status_code
+    return answer
+
+
+async def _on_malformed(request: Request, _: Exception) -> Response:
+    return await _on_error(request, InputError("form_malformed"))

@@ -1,0 +1,76 @@
+"""Users. Every change says which version it saw; a stale one changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, insert, select, update
+
+from klucznik.domain.accounts import Digest, User
+from klucznik.domain.roles import Role
+from klucznik.errors import StorageError
+from klucznik.storage.schema_people import users
+
+
+def add(transaction: Transaction, user: User, *, now: datetime) -> None:
+    transaction.execute(insert(users).values(id=user.id, created_at=user.created_at, updated_at=now, **_changing(user)))
+
+
+def save(transaction: Transaction, user: User, *, now: datetime) -> User:
+    """Save what has changed since `user.version`; the saved user comes back.
+
+    Raises:
+        StorageError: ``state_moved_on``: somebody else changed it meanwhile.
+    """
+    saved = replace(user, version=user.version + 1)
+    changed = transaction.execute(
+        update(users)
+        .where(users.c.id == user.id, users.c.version == user.version)
+        .values(updated_at=now, **_changing(saved))
+    )
+    if changed.rowcount != 1:
+        raise StorageError("state_moved_on", user=user.id)
+    return saved
+
+
+def load(transaction: Transaction, user_id: str) -> User | None:
+    row = transaction.execute(select(users).where(users.c.id == user_id)).one_or_none()
+    return None if row is None else user_of(row)
+
+
+def by_email(transaction: Transaction, email: str) -> User | None:
+    row = transaction.execute(select(users).where(users.c.email == email.lower())).one_or_none()
+    return None if row is None else user_of(row)
+
+
+def _changing(user: User) -> dict[str, Any]:
+    return {
+        "email": user.email.lower(),
+        "name": user.name,
+        "role": user.role.value,
+        "digest": user.digest.value,
+        "password_hash": user.password_hash,
+        "totp_since": user.totp_since,
+        "totp_step": user.totp_step,
+        "disabled_at": user.disabled_at,
+        "version": user.version,
+    }
+
+
+def user_of(row: Row[Any]) -> User:
+    return User(
+        id=row.id,
+        email=row.email,
+        name=row.name,
+        role=Role(row.role),
+        created_at=row.created_at,
+        digest=Digest(row.digest),
+        password_hash=row.password_hash,
+        totp_since=row.totp_since,
+        totp_step=row.totp_step,
+        disabled_at=row.disabled_at,
+        version=row.version,
+    )

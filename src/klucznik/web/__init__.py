@@ -1,0 +1,9 @@
+"""The pages. Each module has the routes of one area: it parses, calls one service and renders. No rules live here."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from klucznik.web import language
+
+ROUTERS: tuple[APIRouter, ...] = (language.router,)

@@ -1,0 +1,48 @@
+"""Builders for tests of the pages: the application beside a sandbox, and browsers of people of every role."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from klucznik.access.settings import WebSettings
+from klucznik.domain.accounts import User
+from klucznik.domain.roles import Role
+from klucznik.server.app import create_app
+from klucznik.services.browser_sessions import open_session
+from klucznik.services.installation import Installation
+from klucznik.storage import users
+
+PUBLIC_URL = "https://klucznik.test"
+SETTINGS = WebSettings(public_url=PUBLIC_URL)
+
+
+async def some_user(klucznik: Installation, role: Role) -> User:
+    user = User(
+        id=secrets.token_hex(16),
+        email=f"{secrets.token_hex(4)}@biuro.example",
+        name="Anna Przykładowa",
+        role=role,
+        created_at=klucznik.clock.now(),
+    )
+    await klucznik.database.write(lambda transaction: users.add(transaction, user, now=user.created_at))
+    return user
+
+
+@asynccontextmanager
+async def browser(klucznik: Installation, role: Role | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser before the application, signed in as somebody of that role; None: not signed in.
+
+    It has no JavaScript and follows no redirect by itself. `csrf` of a form is in the page; every request may also
+    bring it in the header, which this browser does.
+    """
+    app = create_app(klucznik, SETTINGS)
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+        if role is not None:
+            user = await some_user(klucznik, role)
+            token, session = await open_session(klucznik, user_id=user.id)
+            client.cookies.set(SETTINGS.cookie, token, domain="klucznik.test")
+            client.headers["X-CSRF-Token"] = session.csrf
+        yield client
