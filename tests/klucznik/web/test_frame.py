@@ -43,10 +43,10 @@ async def test_a_request_that_is_too_large_is_refused_before_it_is_read(ksef: Sa
         said = await anna.post("/language", content=b"x" * (LARGEST_BODY + 1))
 
         async def unsaid() -> AsyncIterator[bytes]:
+            yield b'--x\r\ncontent-disposition: form-data; name="f"; filename="f"\r\n\r\n'
             for _ in range(LARGEST_BODY // 65536 + 2):
                 yield b"x" * 65536
 
-        streamed = await anna.post(
-            "/language", content=unsaid(), headers={"content-type": "application/x-www-form-urlencoded"}
-        )
+        kind = {"content-type": "multipart/form-data; boundary=x"}
+        streamed = await anna.post("/language", content=unsaid(), headers=kind)
         assert (said.status_code, streamed.status_code) == (413, 413)
