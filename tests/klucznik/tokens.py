@@ -23,7 +23,8 @@ from tests import needs
 
 from klucznik.domain.key_uri import KeyUri
 from klucznik.keys.generate import PrivateKey
-from klucznik.keys.pkcs11 import KeyToken, Pkcs11
+from klucznik.keys.key_token import KeyToken
+from klucznik.keys.pkcs11 import Pkcs11
 
 CONFIGURATION = "SOFTHSM2_CONF"
 CARD, HSM, TWIN, LOST = "Karta", "Klucze KSeF", "Bliźniak", "Zguba"

@@ -12,7 +12,7 @@ from klucznik.domain.key_uri import KeyUri
 
 if TYPE_CHECKING:
     from klucznik.cli.state import Settings
-    from klucznik.keys.pkcs11 import FoundToken
+    from klucznik.keys.pkcs11_objects import FoundToken
 
 
 def list_(

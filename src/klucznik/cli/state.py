@@ -12,7 +12,8 @@ from klucznik.messages import Words
 
 if TYPE_CHECKING:
     from klucznik.domain.key_uri import KeyUri
-    from klucznik.keys.pkcs11 import KeyToken, Pkcs11
+    from klucznik.keys.key_token import KeyToken
+    from klucznik.keys.pkcs11 import Pkcs11
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,6 @@ class Settings:
         """The token where keys may be made and kept, where one is set."""
         if self.token is None:
             return None
-        from klucznik.keys.pkcs11 import KeyToken
+        from klucznik.keys.key_token import KeyToken
 
         return KeyToken(self.pkcs11, self.token, self.pin)

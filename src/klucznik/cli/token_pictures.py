@@ -12,7 +12,7 @@ from rich.text import Text
 
 from klucznik.domain.key_uri import KeyUri
 from klucznik.keys.holder import read_holder
-from klucznik.keys.pkcs11 import FoundObject, FoundToken
+from klucznik.keys.pkcs11_objects import FoundObject, FoundToken
 from klucznik.messages import Words
 from klucznik.messages.refusal import subject_text
 

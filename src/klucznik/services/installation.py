@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import httpx
     from sqlalchemy import Connection
 
-    from klucznik.keys.pkcs11 import KeyToken
+    from klucznik.keys.key_token import KeyToken
     from klucznik.storage.paces_postgresql import PostgresqlPacer
 
 DATABASE_FILE = "klucznik.db"

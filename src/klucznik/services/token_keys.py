@@ -13,7 +13,7 @@ from klucznik.services.installation import Installation
 from klucznik.storage import private_keys
 
 if TYPE_CHECKING:
-    from klucznik.keys.pkcs11 import FoundToken
+    from klucznik.keys.pkcs11_objects import FoundToken
 
 
 async def check_can_be_kept(installation: Installation, private_key: PrivateKey) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from klucznik.keys.pkcs11 import FoundObject, FoundToken
+from klucznik.keys.pkcs11_objects import FoundObject, FoundToken
 from klucznik.views.parts import Json, moment
 
 

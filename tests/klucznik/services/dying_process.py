@@ -17,7 +17,8 @@ from klucznik.domain.identifiers import Context
 from klucznik.domain.key_uri import KeyUri
 from klucznik.domain.keytype import KeyType
 from klucznik.keys.credential import load_credential
-from klucznik.keys.pkcs11 import KeyToken, Pkcs11
+from klucznik.keys.key_token import KeyToken
+from klucznik.keys.pkcs11 import Pkcs11
 from klucznik.keys.token_key import TokenKey
 from klucznik.services.installation import Installation
 from klucznik.services.issue import issue

@@ -40,7 +40,7 @@ from klucznik.domain.waits import WaitKind
 from klucznik.errors import InputError, Pkcs11Error
 from klucznik.keys.credential import load_credential
 from klucznik.keys.import_ import load_ksef_certificate
-from klucznik.keys.pkcs11 import KeyToken
+from klucznik.keys.key_token import KeyToken
 from klucznik.keys.test_credential import write_test_credential
 from klucznik.services.advance import advance
 from klucznik.services.by_hand import expect_grant
