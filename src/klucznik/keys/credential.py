@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,7 +18,7 @@ from klucznik.keys.generate import PrivateKey
 from klucznik.keys.holder import Holder, read_holder
 from klucznik.keys.ksef_certificate import KsefCertificateFacts, inspect_ksef_certificate
 from klucznik.keys.pkcs11 import Pkcs11
-from klucznik.keys.reading import certificates_in, checked_key, holds_key, key_in, read_file
+from klucznik.keys.reading import File, certificates_in, checked_key, holds_key, key_in, read_file
 from klucznik.keys.recognise import looks_like
 
 
@@ -46,9 +45,9 @@ class Credential(KeyPair):
 
 def load_credential(
     *,
-    cert: Path | None = None,
-    key: Path | KeyUri | None = None,
-    p12: Path | None = None,
+    cert: File | None = None,
+    key: File | KeyUri | None = None,
+    p12: File | None = None,
     password: bytes | None,
     pkcs11: Pkcs11 | None = None,
     now: datetime,
@@ -80,9 +79,9 @@ def load_credential(
 
 def load_pair(
     *,
-    cert: Path | None = None,
-    key: Path | KeyUri | None = None,
-    p12: Path | None = None,
+    cert: File | None = None,
+    key: File | KeyUri | None = None,
+    p12: File | None = None,
     password: bytes | None,
     pkcs11: Pkcs11 | None = None,
 ) -> KeyPair:
@@ -135,7 +134,7 @@ def matching(
     return max(own, key=lambda certificate: certificate.not_valid_after_utc)
 
 
-def _two_files(cert: Path, key: Path | None, password: bytes | None) -> KeyPair:
+def _two_files(cert: File, key: File | None, password: bytes | None) -> KeyPair:
     content = read_file(cert)
     key_path = key or cert
     key_content = read_file(key) if key is not None else content
@@ -151,7 +150,7 @@ def _two_files(cert: Path, key: Path | None, password: bytes | None) -> KeyPair:
     return KeyPair(certificate, private_key, str(cert), str(key_path))
 
 
-def _on_token(cert: Path | None, uri: KeyUri, pin: bytes | None, pkcs11: Pkcs11) -> KeyPair:
+def _on_token(cert: File | None, uri: KeyUri, pin: bytes | None, pkcs11: Pkcs11) -> KeyPair:
     given = [] if cert is None else certificates_in(content := read_file(cert), str(cert))
     if cert is not None and not given:
         raise CredentialError("not_a_certificate", file=str(cert), looks_like=_seems(content))

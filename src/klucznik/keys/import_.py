@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.environments import Environment
@@ -17,6 +16,7 @@ from klucznik.errors import CredentialError
 from klucznik.keys.credential import KeyPair, check_validity, load_pair, read_facts
 from klucznik.keys.ksef_certificate import KsefCertificateFacts
 from klucznik.keys.pkcs11 import Pkcs11
+from klucznik.keys.reading import File
 
 # DEMO's issuer is not documented and may bear production's name: only a sign-in tells the two apart.
 _UNTOLD = frozenset({Environment.DEMO, Environment.PRODUCTION})
@@ -33,9 +33,9 @@ class ImportedCertificate:
 
 def load_ksef_certificate(
     *,
-    cert: Path | None = None,
-    key: Path | KeyUri | None = None,
-    p12: Path | None = None,
+    cert: File | None = None,
+    key: File | KeyUri | None = None,
+    p12: File | None = None,
     password: bytes | None,
     pkcs11: Pkcs11 | None = None,
     environment: Environment,

@@ -9,7 +9,9 @@ import base64
 import binascii
 import re
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -27,7 +29,25 @@ MIN_EC_BITS = 256
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+=*\s*")
 
 
-def read_file(path: Path) -> bytes:
+@dataclass(frozen=True)
+class Upload:
+    """A file that a browser has brought. It stays in memory: a key never touches the disk unencrypted.
+
+    Attributes:
+        name: as the person's own disk has it, for what errors say.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+File: TypeAlias = Path | Upload
+
+
+def read_file(path: File) -> bytes:
     """The content of a credential file.
 
     Raises:
@@ -42,12 +62,14 @@ def read_file(path: Path) -> bytes:
     return content
 
 
-def start_of_file(path: Path, most: int) -> bytes:
+def start_of_file(path: File, most: int) -> bytes:
     """At most so many bytes of a file.
 
     Raises:
         CredentialError: ``file_missing``, ``file_is_directory``, ``file_unreadable``.
     """
+    if isinstance(path, Upload):
+        return path.content[:most]
     try:
         with path.open("rb") as file:
             return file.read(most)

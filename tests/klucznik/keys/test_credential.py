@@ -25,8 +25,10 @@ from tests.klucznik.keys.builders import (
 )
 
 from klucznik.domain.identifiers import Subject, SubjectType
+from klucznik.errors import CredentialError
 from klucznik.keys.credential import load_credential
 from klucznik.keys.generate import PrivateKey
+from klucznik.keys.reading import Upload
 
 WORD = PASSWORD.decode()
 
@@ -201,3 +203,13 @@ def test_the_first_and_the_last_moment_of_validity_count(days: int, tmp_path: Pa
     (tmp_path / "c").write_bytes(pem(certificate()))
     (tmp_path / "k").write_bytes(key_pem())
     load_credential(cert=tmp_path / "c", key=tmp_path / "k", password=None, now=NOW + timedelta(days=days))
+
+
+def test_what_a_browser_has_brought_is_read_from_memory(key: PrivateKey, tmp_path: Path) -> None:
+    cert, private = (Upload(name, (tmp_path / name).read_bytes()) for name in ("seal.crt", "plain.key"))
+    read = load_credential(cert=cert, key=private, password=None, now=NOW)
+    assert (read.certificate_file, read.key_file) == ("seal.crt", "plain.key")
+    assert read.private_key.public_key() == key.public_key()
+    with pytest.raises(CredentialError) as swapped:
+        load_credential(cert=private, key=cert, password=None, now=NOW)
+    assert (swapped.value.reason, swapped.value.data["file"]) == ("certificate_and_key_swapped", "plain.key")
