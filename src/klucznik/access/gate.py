@@ -24,15 +24,14 @@ CSRF_HEADER = "X-CSRF-Token"
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """Somebody whose browser is signed in.
+class Caller:
+    """Whoever asks: somebody before a browser (`Visitor`), or a program with a key (`access.keys`).
 
     Attributes:
         klucznik: the installation, acting on their behalf.
     """
 
     principal: Principal
-    session: BrowserSession
     klucznik: Installation
 
     def may(self, action: Action) -> bool:
@@ -42,6 +41,13 @@ class Visitor:
         """Raise ``page_unknown`` where the company is not theirs: that it exists is not told."""
         if not self.principal.reaches(nip):
             raise AccessDenied("page_unknown")
+
+
+@dataclass(frozen=True)
+class Visitor(Caller):
+    """Somebody whose browser is signed in."""
+
+    session: BrowserSession
 
 
 def installation_of(request: Request) -> Installation:
@@ -67,7 +73,7 @@ async def _visitor(request: Request) -> Visitor | None:
     if found is None:
         return None
     session, principal = found
-    return Visitor(principal, session, installation_of(request).acting(principal.id))
+    return Visitor(principal, installation_of(request).acting(principal.id), session)
 
 
 async def anybody(request: Request) -> Visitor | None:

@@ -21,7 +21,10 @@ from klucznik.errors import (
 _ACCESS = {
     "not_signed_in": 401,
     "second_factor_needed": 401,
+    "key_missing": 401,
     "key_unknown": 401,
+    "key_expired": 401,
+    "key_revoked": 401,
     "page_unknown": 404,
     "too_many_attempts": 429,
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from klucznik.cli import (
+    api_keys,
     audit,
     backups,
     commands,
@@ -59,6 +60,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 _GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
+    "api-key": {"add": api_keys.add, "list": api_keys.list_, "revoke": api_keys.revoke},
     "audit": {"verify": audit.verify, "export": audit.export},
     "operator": {"set": permissions.operator_set, "show": permissions.operator_show},
     "pkcs11": {"list": pkcs11.list_},

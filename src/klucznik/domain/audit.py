@@ -65,6 +65,8 @@ class Event(StrEnum):
     CONNECTION_MADE = "connection_made"
     CONNECTION_CHANGED = "connection_changed"
     CONNECTION_REMOVED = "connection_removed"
+    API_KEY_MADE = "api_key_made"
+    API_KEY_REVOKED = "api_key_revoked"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Our tables as lines of JSON and back, the same for SQLite and PostgreSQL. Nothing is decrypted here.
 
-Left out: leases (who works now), logins, sessions of browsers and documents to sign (they end by themselves), wrong
-guesses of passwords. Data keys are told apart, for they are rewrapped.
+Left out: leases (who works now), logins, sessions of browsers and documents to sign (they end by themselves), links
+that open an account once (a used one would be good again), wrong guesses of passwords. Data keys are told apart, for
+they are rewrapped.
 """
 
 from __future__ import annotations
@@ -47,11 +48,20 @@ from klucznik.storage.schema import (
     restored_subjects,
     signature_requests,
 )
-from klucznik.storage.schema_people import failed_sign_ins, idempotency_keys, web_sessions
+from klucznik.storage.schema_people import account_links, failed_sign_ins, idempotency_keys, web_sessions
 from klucznik.storage.tables import HEAD, metadata
 
 _PAGE = 500
-_APART = (data_keys, leases, logins, signature_requests, web_sessions, failed_sign_ins, idempotency_keys)
+_APART = (
+    data_keys,
+    leases,
+    logins,
+    signature_requests,
+    web_sessions,
+    account_links,
+    failed_sign_ins,
+    idempotency_keys,
+)
 # What a person would miss, and by what its rows are known.
 _COUNTED = {private_keys: "id", certificates: "serial_number", issuances: "id"}
 

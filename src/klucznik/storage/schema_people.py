@@ -92,7 +92,8 @@ api_keys = Table(
     Column("scopes", JSON, nullable=False),
     # Bound to one company; None: all of the installation.
     Column("nip", String(10)),
-    Column("created_by", String(32), ForeignKey("users.id"), nullable=False),
+    # None: made at the terminal of the machine.
+    Column("created_by", String(32), ForeignKey("users.id")),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime),

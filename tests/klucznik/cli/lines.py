@@ -31,6 +31,9 @@ COMMANDS = (
     "verify",
     "operator set",
     "operator show",
+    "api-key add",
+    "api-key list",
+    "api-key revoke",
 )
 
 

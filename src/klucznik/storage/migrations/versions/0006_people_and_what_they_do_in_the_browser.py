@@ -166,7 +166,7 @@ def upgrade() -> None:
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("nip", sa.String(length=10), nullable=True),
-        sa.Column("created_by", sa.String(length=32), nullable=False),
+        sa.Column("created_by", sa.String(length=32), nullable=True),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("expires_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("last_used_at", UtcDateTime(timezone=True), nullable=True),

@@ -1,0 +1,35 @@
+"""The gate of the API: a key in ``Authorization: Bearer klk_…``, and nothing else; no cookie opens it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from klucznik.access.gate import Caller, installation_of
+from klucznik.domain.roles import Action
+from klucznik.errors import AccessDenied
+from klucznik.services.api_keys import key_of
+
+
+@dataclass(frozen=True)
+class RequiresKey:
+    """Lets in a program whose key has the scope `action`.
+
+    A key that is bound to one company stays so in `Caller.principal.nip`: whoever names a company in a request is
+    held to it by `Caller.check_reaches`.
+
+    Raises:
+        AccessDenied: ``key_missing``, ``key_unknown``, ``key_expired``, ``key_revoked``, ``not_allowed``.
+    """
+
+    action: Action
+
+    async def __call__(self, request: Request) -> Caller:
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise AccessDenied("key_missing")
+        principal = (await key_of(installation_of(request), secret.strip())).principal
+        if not principal.may(self.action):
+            raise AccessDenied("not_allowed", action=self.action.value)
+        return Caller(principal, installation_of(request).acting(principal.id))
