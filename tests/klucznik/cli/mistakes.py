@@ -505,11 +505,11 @@ ISSUANCES = (
         f"NIP {OTHER_NIP}",
         f"NIP {OTHER_NIP}",
     ),
-    Row("a port that is taken", port_of_ksef, "metrics_port_taken", "nasłuchuje już", "else listens"),
+    Row("a port that is taken", port_of_ksef, "port_taken", "nasłuchuje już", "else listens"),
     Row(
         "an address of another machine",
         typed("worker", "--metrics-port", "0", "--metrics-host", "192.0.2.1"),
-        "metrics_host_unknown",
+        "host_unknown",
         "192.0.2.1",
         "192.0.2.1",
     ),
