@@ -38,6 +38,12 @@ async def test_a_form_of_another_site_is_refused(ksef: Sandbox, tmp_path: Path) 
             assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
 
 
+async def test_a_form_of_a_page_brings_the_token_of_its_session(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, browser(klucznik, Role.STAFF) as anna:
+        page = (await anna.get("/no/such/page")).text
+        assert f'name="csrf" value="{anna.headers["X-CSRF-Token"]}"' in page
+
+
 async def test_a_request_that_is_too_large_is_refused_before_it_is_read(ksef: Sandbox, tmp_path: Path) -> None:
     async with installed(tmp_path, ksef) as klucznik, browser(klucznik) as anna:
         said = await anna.post("/language", content=b"x" * (LARGEST_BODY + 1))
