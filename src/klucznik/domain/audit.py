@@ -67,6 +67,9 @@ class Event(StrEnum):
     CONNECTION_REMOVED = "connection_removed"
     API_KEY_MADE = "api_key_made"
     API_KEY_REVOKED = "api_key_revoked"
+    ONBOARDING_BEGUN = "onboarding_begun"
+    ONBOARDING_SIGNED_IN = "onboarding_signed_in"  # the login rests in the vault until the onboarding ends
+    ONBOARDING_ENDED = "onboarding_ended"  # connected, or given up
 
 
 @dataclass(frozen=True)

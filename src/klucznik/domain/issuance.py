@@ -156,6 +156,7 @@ class Issuance:
         replaces: serial numbers of the certificates that this renewal replaces; None: no renewal.
         ignores_reserve: whether it may spend requests that renewals will need.
         keys_on_token: whether its keys are made on the installation's card or HSM, and stay there.
+        stays_signed_in: whether its session stays open unless it ends well, for a way out: whoever ordered it ends it.
     """
 
     id: str
@@ -174,6 +175,7 @@ class Issuance:
     replaces: tuple[str, ...] | None = None
     ignores_reserve: bool = False
     keys_on_token: bool = False
+    stays_signed_in: bool = False
     version: int = 1
 
 

@@ -23,6 +23,7 @@ class Purpose(StrEnum):
     ISSUE = "issue"
     RESUME = "resume"  # of an issuance that waits for a signature
     GRANT = "grant"  # the owner lets the operator in
+    ONBOARD = "onboard"  # the onboarding that the options name goes on, with whatever is chosen there
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from klucznik.clock import by_the_machine
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.identifiers import Subject
-from klucznik.domain.issuance import Issuance
+from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.waits import WaitKind
 from klucznik.errors import (
     InputError,
@@ -107,7 +107,8 @@ class Walk:
         except KlucznikError as error:
             await self._park(error)
             raise
-        if issuance.state.ended and not self.stays_signed_in:
+        kept = self.stays_signed_in or (issuance.stays_signed_in and issuance.state is not IssuanceState.DONE)
+        if issuance.state.ended and not kept:
             await self.login.end()
         return issuance
 
@@ -171,14 +172,24 @@ async def take_lease(installation: Installation, subject: Subject) -> leases.Lea
 
 
 async def take_over(
-    installation: Installation, issuance: Issuance, signed_in: SignedIn, lease: leases.Lease
+    installation: Installation,
+    issuance: Issuance,
+    signed_in: SignedIn,
+    lease: leases.Lease,
+    *,
+    recorded: Callable[[Connection, Issuance], None] = lambda _, __: None,
 ) -> Issuance:
-    """An issuance that is taken on again goes on with this login, here or elsewhere."""
+    """An issuance that is taken on again goes on with this login, here or elsewhere.
+
+    Args:
+        recorded: part of the same transaction.
+    """
     sealed = login.seal(installation, issuance, signed_in)
     now = installation.clock.now()
 
     def commit(connection: Connection) -> Issuance:
         leases.confirm(connection, lease, now=now, lasts=LEASE_LASTS)
+        recorded(connection, issuance)
         if sealed is not None:
             login.keep(connection, sealed, signed_in)
             replaced = Entry(Event.LOGIN_REPLACED, {"context": signed_in.context.value}, issuance.id)

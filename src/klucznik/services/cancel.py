@@ -15,7 +15,7 @@ from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import wait_for_lease
-from klucznik.storage import issuances, leases, logins
+from klucznik.storage import issuances, leases, logins, onboardings
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,25 @@ class Cancelled:
     saved: int
 
 
-async def cancel(installation: Installation, issuance_id: str, *, listener: Listener = unheard) -> Cancelled:
+async def cancel(
+    installation: Installation, issuance_id: str, *, only_unspent: bool = False, listener: Listener = unheard
+) -> Cancelled:
     """Call a running issuance off.
 
+    Args:
+        only_unspent: change nothing where a request has been filed, or may have been.
+
     Raises:
-        InputError: ``issuance_unknown``, ``issuance_ended``.
+        InputError: ``issuance_unknown``, ``issuance_ended``, ``issuance_has_spent``.
         SubjectBusy: somebody is at it and not done within two minutes.
     """
     subject = (await _running(installation, issuance_id)).subject
     lease = await wait_for_lease(installation, subject, listener)
     async with held(installation, lease):
         issuance = await _running(installation, issuance_id)  # under the lease, look again
-        done = await installation.database.write(lambda connection: _cancel(installation, connection, lease, issuance))
+        done = await installation.database.write(
+            lambda connection: _cancel(installation, connection, lease, issuance, only_unspent=only_unspent)
+        )
     if done.issuance.state.ended:
         listener(Progress(Stage.ENDED, issuance=done.issuance))
     return done
@@ -57,10 +64,14 @@ async def _running(installation: Installation, issuance_id: str) -> Issuance:
     return issuance
 
 
-def _cancel(installation: Installation, connection: Connection, lease: leases.Lease, issuance: Issuance) -> Cancelled:
+def _cancel(
+    installation: Installation, connection: Connection, lease: leases.Lease, issuance: Issuance, *, only_unspent: bool
+) -> Cancelled:
     now = installation.clock.now()
     leases.confirm(connection, lease, now=now, lasts=LEASE_LASTS)
     rows = issuances.enrollments_of(connection, issuance.id)
+    if only_unspent and any(row.may_have_spent for row in rows):
+        raise InputError("issuance_has_spent", issuance=issuance.id)
     unsent = [row for row in rows if row.state is EnrollmentState.KEY_COMMITTED]
     for row in unsent:
         issuances.save_enrollment(connection, row, EnrollmentState.UNSENT, now=now)
@@ -71,6 +82,8 @@ def _cancel(installation: Installation, connection: Connection, lease: leases.Le
         logins.forget(connection, issuance.id)
     saved = len(unsent) if rows else len(issuance.missing)
     spent = sum(row.may_have_spent for row in filed)
+    done = issuances.save(connection, called_off, now=now)
+    onboardings.follow(connection, done, now=now)
     facts = {"state": called_off.state.value, "spent": spent, "saved": saved}
     audit.record(installation, connection, issuance.subject, Entry(Event.ISSUANCE_CANCELLED, facts, issuance.id))
-    return Cancelled(issuances.save(connection, called_off, now=now), spent, saved)
+    return Cancelled(done, spent, saved)

@@ -5,13 +5,14 @@ Each is proved by a real sign-in first; what KSeF refuses leaves nothing behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection as Transaction
 
-from klucznik.domain.audit import Event
+from klucznik.domain.audit import Event, Fact
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.connections import Connection, Health, Method, looked_at
 from klucznik.domain.identifiers import Context, Subject
@@ -29,6 +30,9 @@ from klucznik.storage.races import alone
 
 if TYPE_CHECKING:
     from klucznik.keys.import_ import ImportedCertificate
+
+
+_BY_ADMINISTRATOR: Mapping[str, Fact] = MappingProxyType({"control": "administrator"})
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,14 @@ async def connect_with_imported(
     brought: Sequence[ImportedCertificate],
     *,
     name: str | None = None,
+    evidence: Mapping[str, Fact] = _BY_ADMINISTRATOR,
     listener: Listener = unheard,
 ) -> Connected:
     """Take certificates from elsewhere into the vault and connect with them.
 
     Args:
         brought: an Authentication certificate, and the Offline one where there is one.
+        evidence: of the control that whoever asks has over the company (`services.control`).
 
     Raises:
         InputError: ``authentication_certificate_needed``, ``certificates_of_several_subjects``.
@@ -112,7 +118,7 @@ async def connect_with_imported(
         for one in incoming:
             keep_in(installation, transaction, one)
 
-    return await _connected(installation, context, Method.IMPORTED, subject, name, keep)
+    return await _connected(installation, context, Method.IMPORTED, subject, name, keep, evidence)
 
 
 async def connect_with_token(
@@ -121,9 +127,13 @@ async def connect_with_token(
     token: KsefToken,
     *,
     name: str | None = None,
+    evidence: Mapping[str, Fact] = _BY_ADMINISTRATOR,
     listener: Listener = unheard,
 ) -> Connected:
     """Connect with a KSeF token, which is sealed in the vault.
+
+    Args:
+        evidence: as for `connect_with_imported`. That the token signs in is none: it may be anybody's who was given it.
 
     Raises:
         InputError: ``ksef_token_of_other_company``; ``ksef_token_author_unknown``.
@@ -149,7 +159,7 @@ async def connect_with_token(
         )
         ksef_tokens.put(transaction, sealed, now=installation.clock.now())
 
-    return replace(await _connected(installation, context, Method.TOKEN, author, name, keep), token=said)
+    return replace(await _connected(installation, context, Method.TOKEN, author, name, keep, evidence), token=said)
 
 
 def _check_control(control: Control, context: Context, subject: Subject) -> None:
@@ -188,6 +198,7 @@ async def _connected(
     subject: Subject,
     name: str | None,
     keep: Callable[[Transaction, Connection], None] = lambda _, __: None,
+    evidence: Mapping[str, Fact] = MappingProxyType({}),
 ) -> Connected:
     now = installation.clock.now()
     fresh = new_connection(installation, context, method, subject, name=name)
@@ -198,12 +209,12 @@ async def _connected(
         if there is None:
             saved = looked_at(fresh, Health.HEALTHY, None, now)
             connections.add(transaction, saved, now=now)
-            record(installation, transaction, Event.CONNECTION_MADE, saved)
+            record(installation, transaction, Event.CONNECTION_MADE, saved, **evidence)
         else:
             ksef_tokens.forget(transaction, there.id)
             other = replace(there, method=method, subject=subject, name=name or there.name)
             saved = connections.save(transaction, looked_at(other, Health.HEALTHY, None, now), now=now)
-            record(installation, transaction, Event.CONNECTION_CHANGED, saved, before=there.method.value)
+            record(installation, transaction, Event.CONNECTION_CHANGED, saved, before=there.method.value, **evidence)
         keep(transaction, saved)
         return there
 

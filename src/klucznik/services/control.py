@@ -31,8 +31,11 @@ class BySignIn:
 Control: TypeAlias = ByAdministrator | BySignIn
 
 
-async def demand(control: Control, context: Context, operator: Operator) -> dict[str, Fact]:
+async def demand(control: Control, context: Context, operator: Operator | None) -> dict[str, Fact]:
     """The evidence for the audit log.
+
+    Args:
+        operator: who runs the installation; None: nobody has said.
 
     Raises:
         InputError: ``control_of_other_context``, ``control_by_operator`` (that sign-in proves the operator, not who
@@ -43,11 +46,12 @@ async def demand(control: Control, context: Context, operator: Operator) -> dict
     signed_in = control.signed_in
     if signed_in.context != context:
         raise InputError("control_of_other_context", nip=context.value, other=signed_in.context.value)
-    if signed_in.subject == operator.subject and operator.nip != context.value:
+    if operator is not None and signed_in.subject == operator.subject and operator.nip != context.value:
         raise InputError("control_by_operator", nip=context.value)
     try:
         # Whoever may only handle invoices is not let see this list.
-        _ = [one async for one in signed_in.session.permissions.in_context(operator.subject)]
+        looked_for = signed_in.subject if operator is None else operator.subject
+        _ = [one async for one in signed_in.session.permissions.in_context(looked_for)]
     except KsefRefused as error:
         if error.status != 403:
             raise

@@ -86,10 +86,10 @@ async def grant(
         KsefUnavailable: run it again; what was granted is found.
     """
     context = signed_in.context
-    operator = await ready_operator(installation, context)
-    missing = await _lacking(installation, signed_in, operator, delegable, listener)
+    what = await proposed(installation, signed_in, delegable=delegable, listener=listener)
+    operator, missing = what.operator, what.permissions
     if missing:
-        if not confirm(Grant(context, operator, missing, delegable)):
+        if not confirm(what):
             raise InputError("not_confirmed")
         await _granted(installation, signed_in, operator, missing, delegable, listener)
         evidence: dict[str, Fact] = {"control": "grant", "subject": str(signed_in.subject)}
@@ -100,6 +100,20 @@ async def grant(
     connection = await connect_by_permission(installation, context, operator, evidence)
     verified = await prove_grant(installation, connection, operator, just_granted=bool(missing), listener=listener)
     return Granted(context, operator, missing, delegable and not refused, refused, verified)
+
+
+async def proposed(
+    installation: Installation, signed_in: SignedIn, *, delegable: bool = False, listener: Listener = unheard
+) -> Grant:
+    """What `grant` would grant, with no permissions where all are there already. Sends nothing.
+
+    Raises:
+        InputError: as `ready_operator`.
+        KsefRefused: ``may_not_grant`` (403).
+    """
+    operator = await ready_operator(installation, signed_in.context)
+    missing = await _lacking(installation, signed_in, operator, delegable, listener)
+    return Grant(signed_in.context, operator, missing, delegable)
 
 
 async def ready_operator(installation: Installation, context: Context) -> Operator:

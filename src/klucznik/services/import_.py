@@ -64,8 +64,7 @@ async def seal_in(installation: Installation, brought: ImportedCertificate) -> I
     """
     facts, certificate = brought.facts, brought.pair.certificate
     await check_can_be_kept(installation, brought.pair.private_key)
-    # A certificate of a fingerprint names no identity; it is kept under its own fingerprint.
-    subject = facts.subject or Subject(SubjectType.FINGERPRINT, _fingerprint(brought))
+    subject = subject_of(brought)
     key_id = secrets.token_hex(16)
     binding = KeyBinding(installation.environment, subject.type, subject.value)
     sealed = installation.vault.seal(key_id, brought.pair.private_key, binding=binding)
@@ -84,6 +83,11 @@ async def seal_in(installation: Installation, brought: ImportedCertificate) -> I
         key_on_token=sealed.algorithm == ON_TOKEN,
     )
     return Incoming(held, sealed, binding)
+
+
+def subject_of(brought: ImportedCertificate) -> Subject:
+    """Whose it is. A certificate of a fingerprint names no identity; it is kept under its own fingerprint."""
+    return brought.facts.subject or Subject(SubjectType.FINGERPRINT, _fingerprint(brought))
 
 
 def keep_in(installation: Installation, connection: Connection, incoming: Incoming) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import Connection
 
@@ -35,7 +36,7 @@ from klucznik.storage import certificates, issuances, leases
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
 
-__all__ = ["AlreadyHeld", "Issued", "Outcome", "WaitingForLimits", "issue", "order"]
+__all__ = ["AlreadyHeld", "Issued", "Outcome", "WaitingForLimits", "issue", "order", "order_signed_in"]
 
 
 async def issue(
@@ -103,6 +104,26 @@ async def order(
     return ordering if isinstance(ordering, AlreadyHeld) else await ordering.leave()
 
 
+async def order_signed_in(
+    installation: Installation,
+    signed_in: SignedIn,
+    *,
+    key_type: KeyType = KeyType.EC,
+    wait_for_limits: bool = False,
+    recorded: Recorded,
+    listener: Listener = unheard,
+) -> Issuance | AlreadyHeld:
+    """As `order`, for whoever is signed in already, and stays signed in unless the issuance ends well.
+
+    Args:
+        recorded: part of the transaction in which the issuance, or one that runs already, is taken up; what it raises
+            undoes that.
+    """
+    wanted = _Wanted(key_type, False, wait_for_limits, False, False)
+    ordering = _Ordering(installation, signed_in, None, wanted, listener, stays_signed_in=True, recorded=recorded)
+    return await ordering.leave()
+
+
 async def issue_signed_in(
     installation: Installation,
     signed_in: SignedIn,
@@ -120,6 +141,14 @@ async def issue_signed_in(
         await asyncio.to_thread(installation.token_of_keys.check)
     wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token, ignores_reserve)
     return await _Ordering(installation, signed_in, None, wanted, listener).carry_out(on_refusal)
+
+
+# Part of the transaction in which an issuance is taken up.
+Recorded: TypeAlias = Callable[[Connection, Issuance], None]
+
+
+def _unrecorded(_: Connection, __: Issuance) -> None:
+    """For those who have nothing to add."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +172,8 @@ class _Ordering:
     wanted: _Wanted
     listener: Listener
     ordered: str | None = None
+    stays_signed_in: bool = False
+    recorded: Recorded = _unrecorded
 
     @classmethod
     async def begin(
@@ -156,7 +187,7 @@ class _Ordering:
     ) -> _Ordering | AlreadyHeld:
         signer = await signer_for(installation, context, credential)
         if not wanted.another_pair and not await _unfinished(installation, signer.subject):
-            pair = await _held_pair(installation, signer.subject)
+            pair = await held_pair(installation, signer.subject)
             if len(pair) == len(PAIR):
                 return AlreadyHeld(signer.subject, context, pair)
         signed_in = await sign_in(installation, context, signer, listener=listener)
@@ -199,7 +230,7 @@ class _Ordering:
         try:
             lease = await wait_for_lease(self.installation, self.signed_in.subject, self.listener)
         except SubjectBusy:
-            await sign_out(self.signed_in)
+            await self._left()
             raise
         async with held(self.installation, lease):
             issuance = await self._taken_up(lease)
@@ -208,9 +239,13 @@ class _Ordering:
         await self.installation.wake(issuance.id)  # after the lease was given back: whoever is woken may begin at once
         return issuance
 
+    async def _left(self) -> None:
+        if not self.stays_signed_in:
+            await sign_out(self.signed_in)
+
     async def _nothing_missing(self) -> AlreadyHeld:
-        await sign_out(self.signed_in)
-        pair = await _held_pair(self.installation, self.signed_in.subject)
+        await self._left()
+        pair = await held_pair(self.installation, self.signed_in.subject)
         return AlreadyHeld(self.signed_in.subject, self.signed_in.context, pair)
 
     async def _taken_up(self, lease: leases.Lease) -> Issuance | None:
@@ -220,9 +255,9 @@ class _Ordering:
         subject = self.signed_in.subject
         issuance = await _unfinished(self.installation, subject)
         if issuance is not None:
-            issuance = await take_over(self.installation, issuance, self.signed_in, lease)
+            issuance = await take_over(self.installation, issuance, self.signed_in, lease, recorded=self.recorded)
         else:
-            pair = () if self.wanted.another_pair else await _held_pair(self.installation, subject)
+            pair = () if self.wanted.another_pair else await held_pair(self.installation, subject)
             missing = tuple(kind for kind in PAIR if kind not in {certificate.type for certificate in pair})
             if not missing:
                 return None
@@ -244,6 +279,7 @@ class _Ordering:
             limits_until=now + LONGEST_WAIT_FOR_LIMITS if self.wanted.wait_for_limits else None,
             keys_on_token=self.wanted.keys_on_token,
             ignores_reserve=self.wanted.ignores_reserve,
+            stays_signed_in=self.stays_signed_in,
         )
         sealed = login.seal(self.installation, issuance, self.signed_in)
 
@@ -252,6 +288,7 @@ class _Ordering:
             issuances.add(connection, issuance, now=now)
             if sealed is not None:
                 login.keep(connection, sealed, self.signed_in)
+            self.recorded(connection, issuance)
             audit.record(self.installation, connection, issuance.subject, _ordered(issuance))
 
         await self.installation.database.write(commit)
@@ -275,7 +312,7 @@ async def _unfinished(installation: Installation, subject: Subject) -> Issuance 
     )
 
 
-async def _held_pair(installation: Installation, subject: Subject) -> tuple[HeldCertificate, ...]:
+async def held_pair(installation: Installation, subject: Subject) -> tuple[HeldCertificate, ...]:
     """The newest usable certificate of each type."""
     held = await installation.database.read(
         lambda connection: certificates.of_subject(connection, installation.environment, subject)

@@ -103,13 +103,27 @@ async def ask_anew(
     )
 
 
-async def request_of(installation: Installation, signed: bytes, id_or_prefix: str | None = None) -> SignatureRequest:
+async def request_of(
+    installation: Installation, signed: bytes, id_or_prefix: str | None = None, *, onboarding: str | None = None
+) -> SignatureRequest:
     """What a signed file was signed for: by the challenge in it, or as the person says.
+
+    Args:
+        onboarding: id of the one for which it is brought; None: for none.
 
     Raises:
         SignedDocumentError: the file is no signed document of ours.
-        InputError: ``signature_request_unknown``, ``signature_request_ambiguous``.
+        InputError: ``signature_request_unknown``, ``signature_request_ambiguous``; ``signed_for_something_else``: it
+            was given out elsewhere, and is handed in there.
     """
+    found = await _request(installation, signed, id_or_prefix)
+    meant_for = found.options.get("onboarding") if found.purpose is Purpose.ONBOARD else None
+    if meant_for != onboarding:
+        raise InputError("signed_for_something_else", request=found.id)
+    return found
+
+
+async def _request(installation: Installation, signed: bytes, id_or_prefix: str | None) -> SignatureRequest:
     if id_or_prefix is not None:
         return await _request_named(installation, id_or_prefix)
     challenge = challenge_in(signed)

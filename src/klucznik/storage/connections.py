@@ -48,6 +48,15 @@ def save(transaction: Transaction, connection: Connection, *, now: datetime) -> 
     return saved
 
 
+def name_the_nameless(
+    transaction: Transaction, environment: Environment, context: Context, name: str, *, now: datetime
+) -> None:
+    """Give a connection the name that people call the company by, where it has none."""
+    there = of_context(transaction, environment, context)
+    if there is not None and there.name is None:
+        save(transaction, replace(there, name=name), now=now)
+
+
 def remove(transaction: Transaction, connection: Connection) -> None:
     """Forget a connection; its certificates stay in the vault."""
     transaction.execute(delete(connections).where(connections.c.id == connection.id))

@@ -76,6 +76,7 @@ def add(connection: Connection, issuance: Issuance, *, now: datetime) -> None:
         "replaces": None if issuance.replaces is None else list(issuance.replaces),
         "ignores_reserve": issuance.ignores_reserve,
         "keys_on_token": issuance.keys_on_token,
+        "stays_signed_in": issuance.stays_signed_in,
         "created_at": issuance.created_at,
         "updated_at": now,
     }
@@ -351,6 +352,7 @@ def _issuance(row: Row[Any]) -> Issuance:
         replaces=None if row.replaces is None else tuple(row.replaces),
         ignores_reserve=row.ignores_reserve,
         keys_on_token=row.keys_on_token,
+        stays_signed_in=row.stays_signed_in,
         version=row.version,
     )
 

@@ -88,7 +88,7 @@ issuances = Table(
     Column("replaces", JSON(none_as_null=True)),
     Column("ignores_reserve", Boolean, nullable=False, server_default=false()),
     Column("keys_on_token", Boolean, nullable=False, server_default=false()),
-    # Refused by the limits, its session stays open for a way out: whoever ordered it ends it.
+    # Unless it ends well, its session stays open for a way out: whoever ordered it ends it.
     Column("stays_signed_in", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),

@@ -157,6 +157,7 @@ onboardings = Table(
     Column("limits_at", UtcDateTime),
     Column("issuance_id", String(32), ForeignKey("issuances.id")),
     Column("refusal", JSON(none_as_null=True)),
+    Column("setback", String(24)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),

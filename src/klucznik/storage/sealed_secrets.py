@@ -42,6 +42,11 @@ def load(transaction: Transaction, kind: str, owner_id: str, *, now: datetime) -
     return SealedSecret(row.kind, row.owner_id, row.algorithm, row.data_key_id, row.nonce, row.ciphertext)
 
 
+def forget_expired(transaction: Transaction, kind: str, *, now: datetime) -> None:
+    """Leave none behind that is over."""
+    transaction.execute(delete(sealed_secrets).where(sealed_secrets.c.kind == kind, sealed_secrets.c.expires_at <= now))
+
+
 def forget(transaction: Transaction, kind: str, owner_id: str) -> None:
     transaction.execute(
         delete(sealed_secrets).where(sealed_secrets.c.kind == kind, sealed_secrets.c.owner_id == owner_id)

@@ -32,6 +32,11 @@ def add(connection: Connection, request: SignatureRequest) -> None:
     )
 
 
+def load(connection: Connection, request_id: str) -> SignatureRequest | None:
+    row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
+    return None if row is None else _request(row)
+
+
 def by_challenge(connection: Connection, environment: Environment, challenge: str) -> SignatureRequest | None:
     row = connection.execute(
         select(requests).where(requests.c.challenge == challenge, requests.c.environment == environment.value)

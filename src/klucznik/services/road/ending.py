@@ -11,7 +11,7 @@ from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.issuance import Enrollment, EnrollmentState, Issuance, ending
 from klucznik.services.progress import Progress, Stage
 from klucznik.services.road.commits import Road
-from klucznik.storage import issuances, logins
+from klucznik.storage import issuances, logins, onboardings
 
 
 async def finish(road: Road, issuance: Issuance, unsent: Sequence[Enrollment], *why: Entry) -> Issuance:
@@ -29,7 +29,10 @@ async def end(road: Road, issuance: Issuance, unsent: Sequence[Enrollment], *why
             issuances.save_enrollment(connection, enrollment, EnrollmentState.UNSENT, now=road.now)
         if issuance.state.ended:
             logins.forget(connection, issuance.id)
-        return issuances.save(connection, issuance, now=road.now)
+        done = issuances.save(connection, issuance, now=road.now)
+        if done.state.ended:
+            onboardings.follow(connection, done, road.refusal, now=road.now)
+        return done
 
     saved = await road.commit(commit, *entries)
     if saved.state.ended:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.issuance import Issuance
 from klucznik.domain.polling import next_poll
@@ -12,6 +14,7 @@ from klucznik.domain.waits import WaitKind, pause, wait_after
 from klucznik.errors import Paced, RateLimited
 from klucznik.services.progress import Progress, Stage
 from klucznik.services.road.commits import Looking, Road
+from klucznik.storage import issuances, onboardings
 
 # A wait up to this long is slept through under the lease; a longer one is committed, and the lease given back.
 SHORT_WAIT = timedelta(seconds=2)
@@ -84,7 +87,14 @@ async def park(
             "until": None if until is None else until.isoformat(),
         }
         entries = [Entry(Event.WAITING, told, issuance.id)]
-    parked = await road.save(replace(issuance, wait=waits), *entries)
+
+    def commit(connection: Connection) -> Issuance:
+        saved = issuances.save(connection, replace(issuance, wait=waits), now=road.now)
+        if kind in (WaitKind.NEEDS_SIGNATURE, WaitKind.LIMITS):
+            onboardings.follow(connection, saved, road.refusal, now=road.now)
+        return saved
+
+    parked = await road.commit(commit, *entries)
     road.listener(Progress(Stage.WAITING, issuance=parked))
     return parked
 

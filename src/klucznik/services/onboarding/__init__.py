@@ -1,0 +1,54 @@
+"""The way of a company to its connection, as the wizard and the API walk it: every step is a row, any process goes on.
+
+One room for each act: `rows` (begin, find, list), `rights` (whose it is, who has a say in the company), `choices` (who
+signs, by what; back; give up), `signing` (document or key), `logins` (the session that rests meanwhile), `looking`
+(limits or refusal), `ordering` and `taking_up` (the yes), `remedies` (ways out), `connecting` (what issues nothing),
+`progress`. The states and what may follow what are `domain.onboarding`.
+
+Every function takes the `Principal` who asks. What is none of theirs is ``onboarding_unknown``.
+"""
+
+from klucznik.services.onboarding.choices import choose_method, choose_signer, give_up, go_back
+from klucznik.services.onboarding.connecting import connect_imported, connect_permission, connect_token
+from klucznik.services.onboarding.looking import Look, known, look
+from klucznik.services.onboarding.ordering import confirm, wait_for_limits
+from klucznik.services.onboarding.progress import Progress, progress
+from klucznik.services.onboarding.remedies import grant, proposed_grant, proposed_revocations, revoke
+from klucznik.services.onboarding.rows import PAGE, begin, find, unfinished
+from klucznik.services.onboarding.signing import (
+    HandedIn,
+    ask_for_document,
+    document_of,
+    hand_in,
+    sign_in_with_key,
+)
+
+__all__ = [
+    "PAGE",
+    "HandedIn",
+    "Look",
+    "Progress",
+    "ask_for_document",
+    "begin",
+    "choose_method",
+    "choose_signer",
+    "confirm",
+    "connect_imported",
+    "connect_permission",
+    "connect_token",
+    "document_of",
+    "find",
+    "give_up",
+    "go_back",
+    "grant",
+    "hand_in",
+    "known",
+    "look",
+    "progress",
+    "proposed_grant",
+    "proposed_revocations",
+    "revoke",
+    "sign_in_with_key",
+    "unfinished",
+    "wait_for_limits",
+]

@@ -1,0 +1,179 @@
+"""The rows of onboardings: begun, found, changed by whoever saw them last. The login beside them is `logins`."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from sqlalchemy import Connection as Transaction
+
+from klucznik.domain.audit import Entry, Event, Fact
+from klucznik.domain.connections import Method
+from klucznik.domain.identifiers import Context
+from klucznik.domain.onboarding import Onboarding, OnboardingState, connected, may_follow
+from klucznik.domain.roles import Action, Principal
+from klucznik.domain.values import InvalidValue
+from klucznik.errors import InputError
+from klucznik.services import audit
+from klucznik.services.installation import Installation
+from klucznik.services.onboarding import rights
+from klucznik.storage import onboardings
+from klucznik.storage.races import alone
+
+PAGE = 50
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+async def begin(
+    installation: Installation,
+    nip: str,
+    *,
+    by: Principal,
+    name: str | None = None,
+    invitation: str | None = None,
+) -> Onboarding:
+    """Set a company on its way. Whoever has begun already and not ended goes on with that.
+
+    Args:
+        nip: as people write it.
+        name: what people call the company.
+        invitation: id of the one that led here.
+
+    Raises:
+        InputError: ``nip_malformed``; ``onboarding_unknown`` (the company is not theirs to touch); ``not_allowed``.
+    """
+    try:
+        context = Context.of_nip(nip)
+    except InvalidValue as error:
+        raise InputError(error.reason, **error.data) from None
+    now = installation.clock.now()
+    fresh = Onboarding(
+        id=secrets.token_hex(16),
+        environment=installation.environment,
+        context=context,
+        begun_by=by.id,
+        state=OnboardingState.SIGNER,
+        created_at=now,
+        updated_at=now,
+        name=_shortened(name),
+        invitation_id=invitation,
+    )
+    rights.check_may_go_on(by, fresh)
+
+    def commit(transaction: Transaction) -> Onboarding:
+        alone(transaction, f"onboarding {installation.environment} {context} {by.id}")
+        there = onboardings.unfinished_of(transaction, installation.environment, context, by.id)
+        if there is not None:
+            return there
+        onboardings.add(transaction, fresh)
+        record(installation, transaction, fresh, Event.ONBOARDING_BEGUN)
+        return fresh
+
+    return await installation.database.write(commit)
+
+
+async def find(installation: Installation, onboarding_id: str, by: Principal) -> Onboarding:
+    """One onboarding, as its row says. Asks KSeF nothing.
+
+    Raises:
+        InputError: ``onboarding_unknown``: there is none such for them.
+    """
+    found = await _found(installation, onboarding_id)
+    if not rights.may_see(by, found):
+        raise rights.unknown(onboarding_id)
+    return found
+
+
+async def to_go_on(
+    installation: Installation, onboarding_id: str, by: Principal, action: Action = Action.CONNECT
+) -> Onboarding:
+    """One onboarding that they may change.
+
+    Raises:
+        InputError: ``onboarding_unknown``, ``not_allowed``.
+    """
+    found = await _found(installation, onboarding_id)
+    rights.check_may_go_on(by, found, action)
+    return found
+
+
+async def unfinished(
+    installation: Installation, by: Principal, *, before: Onboarding | None = None, size: int = PAGE
+) -> list[Onboarding]:
+    """A page of those that have not ended, the latest changed first; `before` is the last one of the page before."""
+    begun_by = None if rights.sees_all(by) else by.id
+    return await installation.database.read(
+        lambda transaction: onboardings.page(
+            transaction, installation.environment, begun_by=begun_by, nip=by.nip, before=before, size=size
+        )
+    )
+
+
+def save(installation: Installation, transaction: Transaction, onboarding: Onboarding) -> Onboarding:
+    """Part of a transaction; tells the audit log of an end. Raises as `storage.onboardings.save`."""
+    saved = onboardings.save(transaction, onboarding, now=installation.clock.now())
+    if saved.state.ended:
+        record(installation, transaction, saved, Event.ONBOARDING_ENDED)
+    return saved
+
+
+async def saved(installation: Installation, onboarding: Onboarding) -> Onboarding:
+    return await installation.database.write(lambda transaction: save(installation, transaction, onboarding))
+
+
+async def done(installation: Installation, onboarding: Onboarding, method: Method) -> Onboarding:
+    """The company is connected, whatever else happened to the onboarding meanwhile."""
+
+    def commit(transaction: Transaction) -> Onboarding:
+        there = to_change(installation, transaction, onboarding.id)
+        after = connected(there, method)
+        return save(installation, transaction, after) if may_follow(there.state, after.state) else there
+
+    return await installation.database.write(commit)
+
+
+def reload(installation: Installation, transaction: Transaction, onboarding_id: str) -> Onboarding:
+    """As it is now; raises InputError ``onboarding_unknown``."""
+    found = onboardings.load(transaction, installation.environment, onboarding_id)
+    if found is None:
+        raise rights.unknown(onboarding_id)
+    return found
+
+
+def to_change(installation: Installation, transaction: Transaction, onboarding_id: str) -> Onboarding:
+    """As it is now, and as it stays until the transaction ends; raises as `reload`."""
+    found = onboardings.load(transaction, installation.environment, onboarding_id, to_change=True)
+    if found is None:
+        raise rights.unknown(onboarding_id)
+    return found
+
+
+async def reloaded(installation: Installation, onboarding: Onboarding) -> Onboarding:
+    return await installation.database.read(lambda transaction: reload(installation, transaction, onboarding.id))
+
+
+def check_state(onboarding: Onboarding, *states: OnboardingState) -> None:
+    """Raise InputError ``onboarding_elsewhere`` where it is at another step by now."""
+    if onboarding.state not in states:
+        raise InputError("onboarding_elsewhere", state=onboarding.state.value)
+
+
+def record(installation: Installation, transaction: Transaction, onboarding: Onboarding, event: Event) -> None:
+    facts: dict[str, Fact] = {
+        "onboarding": onboarding.id,
+        "context": onboarding.context.value,
+        "state": onboarding.state.value,
+        "method": None if onboarding.method is None else onboarding.method.value,
+    }
+    audit.record(installation, transaction, onboarding.subject, Entry(event, facts, onboarding.issuance_id))
+
+
+async def _found(installation: Installation, onboarding_id: str) -> Onboarding:
+    if not _ID.fullmatch(onboarding_id):
+        raise rights.unknown(onboarding_id)
+    return await installation.database.read(lambda transaction: reload(installation, transaction, onboarding_id))
+
+
+def _shortened(name: str | None) -> str | None:
+    """On one line, and no longer than the column."""
+    return None if name is None else " ".join(name.split())[:100] or None

@@ -1,0 +1,179 @@
+"""Signing in: with a document that was signed in another program, or with a key at hand. The login then rests here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection as Transaction
+
+from klucznik.domain.audit import Event
+from klucznik.domain.issuance import Issuance
+from klucznik.domain.onboarding import Onboarding, OnboardingState, signed_in
+from klucznik.domain.roles import Principal
+from klucznik.domain.signature_requests import Purpose, SignatureRequest
+from klucznik.errors import InputError
+from klucznik.services import signing
+from klucznik.services.installation import Installation
+from klucznik.services.onboarding import logins, rows
+from klucznik.services.onboarding.taking_up import taken_up
+from klucznik.services.progress import Listener, unheard
+from klucznik.services.sign_in import SignedIn, Signer, sign_in, sign_out, signer_of
+from klucznik.services.signed_by import SignedBy
+from klucznik.storage import issuances, operators, signature_requests
+
+if TYPE_CHECKING:
+    from klucznik.keys.credential import Credential
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """A signed document was accepted.
+
+    Attributes:
+        signed_by: who signed it and with what; also what KSeF might have refused all the same (`SignedBy.doubts`).
+    """
+
+    onboarding: Onboarding
+    signed_by: SignedBy
+
+
+async def ask_for_document(
+    installation: Installation,
+    onboarding_id: str,
+    by: Principal,
+    *,
+    anew: bool = False,
+    listener: Listener = unheard,
+) -> SignatureRequest:
+    """The document to sign, with its deadline: the one that waits already, or a fresh one.
+
+    Args:
+        anew: a fresh one in any case. One that was taken away before may be handed in all the same.
+
+    Raises:
+        InputError: ``onboarding_unknown``, ``not_allowed``; ``onboarding_elsewhere``: no signature is wanted.
+        KsefUnavailable: KSeF gives no challenge now.
+    """
+    onboarding = await rows.to_go_on(installation, onboarding_id, by)
+    rows.check_state(onboarding, OnboardingState.SIGN)
+    waiting = None if anew else await document_of(installation, onboarding)
+    if waiting is not None:
+        return waiting
+    issuance = await _going_on(installation, onboarding)
+    options = {"onboarding": onboarding.id}
+    request = await signing.ask_for_signature(
+        installation, onboarding.context, Purpose.ONBOARD, options, issuance=issuance, listener=listener
+    )
+
+    def commit(transaction: Transaction) -> None:
+        there = rows.to_change(installation, transaction, onboarding.id)
+        if there.state is OnboardingState.SIGN:
+            rows.save(installation, transaction, replace(there, signature_request_id=request.id))
+
+    await installation.database.write(commit)
+    return request
+
+
+async def document_of(installation: Installation, onboarding: Onboarding) -> SignatureRequest | None:
+    """The document that waits for its signature, while there is time. Asks KSeF nothing."""
+    wanted = onboarding.signature_request_id
+    if wanted is None or onboarding.state is not OnboardingState.SIGN:
+        return None
+    found = await installation.database.read(lambda transaction: signature_requests.load(transaction, wanted))
+    alive = found is not None and found.used_at is None and found.left(installation.clock.now())
+    return found if alive else None
+
+
+async def hand_in(
+    installation: Installation,
+    onboarding_id: str,
+    by: Principal,
+    signed: bytes,
+    *,
+    listener: Listener = unheard,
+) -> HandedIn:
+    """Check a signed document here, then sign in with it.
+
+    Args:
+        signed: the file, as the other program has written it.
+
+    Raises:
+        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``; ``signed_for_something_else``
+            (a document of ours, but not of this onboarding); ``control_by_operator``; as `services.signing.hand_in`.
+        SignedDocumentError, SignInRefused, KsefUnavailable: as `services.signing.hand_in`.
+    """
+    onboarding = await rows.to_go_on(installation, onboarding_id, by)
+    rows.check_state(onboarding, OnboardingState.SIGN)
+    request = await signing.request_of(installation, signed, onboarding=onboarding.id)
+    done = await signing.hand_in(installation, request, signed, listener=listener)
+    return HandedIn(await _admitted(installation, onboarding, done.signed_in), done.signed_by)
+
+
+async def sign_in_with_key(
+    installation: Installation,
+    onboarding_id: str,
+    by: Principal,
+    credential: Credential | Signer,
+    *,
+    listener: Listener = unheard,
+) -> Onboarding:
+    """Sign in with a certificate and its key, which are used this once and not kept.
+
+    Raises:
+        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``, ``control_by_operator``;
+            ``credential_of_other_subject``: what was ordered before is somebody else's.
+        CredentialError: as `services.sign_in.check_environment`.
+        SignInRefused, KsefUnavailable: nothing is changed.
+    """
+    onboarding = await rows.to_go_on(installation, onboarding_id, by)
+    rows.check_state(onboarding, OnboardingState.SIGN)
+    signer = credential if isinstance(credential, Signer) else signer_of(installation, credential)
+    issuance = await _going_on(installation, onboarding)
+    if issuance is not None and issuance.subject != signer.subject:
+        raise InputError("credential_of_other_subject", given=str(signer.subject), wanted=str(issuance.subject))
+    return await _admitted(
+        installation, onboarding, await sign_in(installation, onboarding.context, signer, listener=listener)
+    )
+
+
+async def _admitted(installation: Installation, onboarding: Onboarding, admitted: SignedIn) -> Onboarding:
+    """Remember who has signed, with the login; what was ordered before goes on with it."""
+    try:
+        await _check_not_the_operator(installation, onboarding, admitted)
+        issuance = await _going_on(installation, onboarding)
+        if issuance is not None:
+            return await taken_up(installation, onboarding, admitted, issuance)
+        sealed = logins.seal(installation, onboarding, admitted)
+
+        def commit(transaction: Transaction) -> Onboarding:
+            there = rows.to_change(installation, transaction, onboarding.id)
+            rows.check_state(there, OnboardingState.SIGN)
+            logins.keep(transaction, sealed, now=installation.clock.now())
+            saved = rows.save(installation, transaction, signed_in(there, admitted.subject, going_on=False))
+            rows.record(installation, transaction, saved, Event.ONBOARDING_SIGNED_IN)
+            return saved
+
+        return await installation.database.write(commit)
+    except BaseException:
+        await sign_out(admitted)
+        raise
+
+
+async def _check_not_the_operator(installation: Installation, onboarding: Onboarding, admitted: SignedIn) -> None:
+    """The operator's own limits and certificates are not the company's and are never touched in its name."""
+    operator = await installation.database.read(
+        lambda transaction: operators.load(transaction, installation.environment)
+    )
+    nip = onboarding.context.value
+    if operator is not None and admitted.subject == operator.subject and operator.nip != nip:
+        raise InputError("control_by_operator", nip=nip)
+
+
+async def _going_on(installation: Installation, onboarding: Onboarding) -> Issuance | None:
+    """What was ordered before and has not ended."""
+    issuance_id = onboarding.issuance_id
+    if issuance_id is None:
+        return None
+    found = await installation.database.read(lambda transaction: issuances.load(transaction, issuance_id))
+    return None if found is None or found.state.ended else found
