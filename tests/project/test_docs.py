@@ -20,6 +20,7 @@ from klucznik.cli.app import build
 from klucznik.cli.exit_codes import Exit
 from klucznik.domain.reasons import Reason, RemedyKind
 from klucznik.messages import words_in
+from klucznik.server.settings import ServerSettings
 from ksef_sandbox import cli as sandbox_cli
 from ksef_sandbox import management
 from ksef_sandbox.state import World
@@ -85,9 +86,26 @@ def test_the_page_says_what_every_command_understands() -> None:
 
 def test_every_environment_variable_of_the_program_is_on_the_page() -> None:
     read = {text for text in source.constants() if re.fullmatch(r"KLUCZNIK_[A-Z0-9_]+", text)}
+    read |= {f"KLUCZNIK_{name.upper()}" for name in ServerSettings.model_fields}
     settings = {name for _, cell, _ in pages.rows(CLI, "option", "variable") for name in pages.codes(cell)}
     told_to_hooks = {name for cell, _ in pages.rows(RENEWAL, "variable", "holds") for name in pages.codes(cell)}
     assert settings | told_to_hooks == read
+
+
+def test_every_setting_of_the_server_is_on_its_page_with_option_and_default() -> None:
+    documented = {
+        (pages.codes(variable)[0], pages.codes(option)[0].split()[0], pages.codes(default)[0] if "`" in default else "")
+        for variable, option, default, _ in pages.rows(pages.page("docs/serving.md"), "variable", "option", "default")
+    }
+    program = {
+        (
+            f"KLUCZNIK_{name.upper()}",
+            "--no-worker" if name == "worker" else f"--{name.replace('_', '-')}",
+            "1" if one.default is True else str(one.default or ""),
+        )
+        for name, one in ServerSettings.model_fields.items()
+    }
+    assert documented == program
 
 
 def test_no_setting_is_read_but_those_on_the_page_and_the_ones_a_user_names() -> None:
@@ -118,13 +136,13 @@ def test_every_dependency_has_its_reason_on_the_page_and_nothing_else_is_there()
 
 
 def test_every_dependency_of_the_product_is_imported() -> None:
-    # Loaded by name, by httpx, uvicorn and zoneinfo.
-    modules = dict.fromkeys(("httptools", "sniffio", "tzdata"), "")
-    modules["prometheus-client"] = "prometheus_client"
+    # Loaded by name, by httpx, uvicorn, FastAPI and zoneinfo.
+    modules = dict.fromkeys(("httptools", "python-multipart", "sniffio", "tzdata"), "")
+    modules["argon2-cffi"] = "argon2"
     everything = "\n".join(path.read_text() for path in (pages.ROOT / "src").rglob("*.py"))
     for line in PROJECT["project"]["dependencies"]:
         name = re.split(r"[^a-z0-9-]", line)[0]
-        module = modules.get(name, name)
+        module = modules.get(name, name.replace("-", "_"))
         assert not module or re.search(rf"(?m)^\s*(import|from) {module}\b", everything), name
 
 

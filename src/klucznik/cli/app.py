@@ -25,6 +25,7 @@ from klucznik.cli import (
 from klucznik.cli.demo import demo
 from klucznik.cli.doctor import doctor
 from klucznik.cli.options import parsed
+from klucznik.cli.serve import serve
 from klucznik.cli.state import Settings
 from klucznik.cli.usage import classes_for
 from klucznik.domain.environments import Environment
@@ -39,6 +40,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "sign": signing.sign,
     "cancel": issuances.cancel,
     "worker": issuances.worker,
+    "serve": serve,
     "renew": renewals.renew,
     "after-renewal": renewals.after_renewal,
     "certificates": commands.certificates,

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 from klucznik.cli.commands import with_installation
 from klucznik.cli.output import Output
 from klucznik.cli.state import Settings
-from klucznik.ksef.calls import Exchange
 from klucznik.operations import LogFormat, LogLevel
-from klucznik.operations.log import Log, logging_to
+from klucznik.operations.log import logging_to
+from klucznik.operations.sight import Sight
 from klucznik.services.checks import check_once, checking
 from klucznik.services.engine import Engine
 from klucznik.services.engines import engine_for
 from klucznik.services.installation import Installation
-from klucznik.services.progress import Progress
 
 if TYPE_CHECKING:
     from klucznik.operations.metrics import Metrics
@@ -79,22 +78,10 @@ def _counters(metrics_at: tuple[str, int] | None) -> tuple[socket | None, Metric
 
 
 @dataclass(frozen=True)
-class _Sight:
+class _Sight(Sight):
     """What can be seen of a worker: its log, and its pages where they are asked for."""
 
-    log: Log
-    metrics: Metrics | None
     listening: socket | None
-
-    def hear(self, progress: Progress) -> None:
-        self.log.hear(progress)
-        if self.metrics is not None:
-            self.metrics.hear(progress)
-
-    def watch(self, exchange: Exchange) -> None:
-        self.log.watch(exchange)
-        if self.metrics is not None:
-            self.metrics.watch(exchange)
 
     @asynccontextmanager
     async def shown(self, klucznik: Installation, engine: Engine) -> AsyncIterator[None]:

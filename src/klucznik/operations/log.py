@@ -37,6 +37,7 @@ _LEVELS = {
 }
 _FIRST = ("timestamp", "level", "event", "issuance", "subject", "context")
 _SHORT_ID = 8
+_SELDOM_OF_INTEREST = ("/static",)
 # Not inside the hexadecimal numbers of ours and KSeF's.
 _ELEVEN_DIGITS = re.compile(r"(?<![0-9A-Fa-f])\d{11}(?![0-9A-Fa-f])")
 
@@ -65,6 +66,14 @@ class Log:
         facts: dict[str, Fact] = {"method": exchange.method, "route": exchange.route, "status": status}
         facts["seconds"] = round(exchange.seconds, 3)
         self._write(logging.WARNING if failed else logging.DEBUG, "ksef_call", facts)
+
+    def request(self, method: str, route: str | None, status: int | None, seconds: float) -> None:
+        """A line about a request to this process; the browser's own errands and what it was never answered included."""
+        level = logging.ERROR if status is None or status >= 500 else logging.INFO
+        if route in _SELDOM_OF_INTEREST and level is logging.INFO:
+            level = logging.DEBUG
+        facts: dict[str, Fact] = {"method": method, "route": route, "status": status, "seconds": round(seconds, 3)}
+        self._write(level, "request", facts)
 
     def _write(self, level: int, event: str, facts: dict[str, Fact]) -> None:
         told = {name: value for name, value in facts.items() if value is not None}

@@ -19,7 +19,7 @@ from klucznik.services.census import census, database_answers
 from klucznik.services.installation import Installation
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+    from starlette.types import Receive, Scope, Send
 
 # Whoever asks gives up after some seconds; a database that is slower than this does not answer.
 _DATABASE_ANSWERS_WITHIN_S = 3.0
@@ -41,7 +41,7 @@ class Pages:
     metrics: Metrics | None
     at_work: Callable[[], bool]
 
-    async def __call__(self, scope: Scope, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         status, kind, body = await self._answer(scope["method"], scope["path"])

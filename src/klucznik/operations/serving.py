@@ -55,7 +55,19 @@ def url_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Server(uvicorn.Server):
+class Serving(uvicorn.Server):
+    """A server at work."""
+
+    def stop(self) -> None:
+        """Take on no more requests; those that are being answered are finished when `served` is left."""
+        self.should_exit = True
+
+    def break_off(self) -> None:
+        """Wait for nobody."""
+        self.force_exit = True
+        for task in self.server_state.tasks:
+            task.cancel()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -69,7 +81,7 @@ async def served(
     finish_within_s: int,
     tls: ssl.SSLContext | None = None,
     proxies: tuple[str, ...] = (),
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Serving]:
     """Serve on `listening` while the body runs; afterwards what was asked before is answered still.
 
     Args:
@@ -89,10 +101,10 @@ async def served(
         timeout_graceful_shutdown=finish_within_s,
         ssl_context_factory=None if tls is None else lambda *_: tls,
     )
-    server = _Server(config)
+    server = Serving(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        yield
+        yield server
     finally:
-        server.should_exit = True
+        server.stop()
         await serving
