@@ -16,6 +16,7 @@ The tree::
     │       ├── SentTooLate        the moment for sending had passed; it was not sent
     │       └── AnswerLost         the request may or may not have been applied
     ├── AccessDenied               who asks is not signed in here, or may not do that
+    │   └── TooManyAttempts        too many wrong guesses: the next one at `until`
     ├── SignatureNeeded            the login is over and only the user can sign a new one
     ├── VerificationFailed         what KSeF gave is not what was asked for
     ├── SubjectBusy                another issuance of the same subject is running
@@ -165,6 +166,18 @@ class AnswerLost(KsefUnavailable):
 
 class AccessDenied(KlucznikError):
     """Whoever asks is not signed in here, or may not do that, or it is not theirs to see. Nothing was done."""
+
+
+class TooManyAttempts(AccessDenied):
+    """Too many wrong guesses of a password or code; this one was not looked at.
+
+    Attributes:
+        until: the moment (UTC) from which the next one is.
+    """
+
+    def __init__(self, *, until: datetime) -> None:
+        super().__init__("too_many_attempts", until=until.isoformat(timespec="seconds"))
+        self.until = until
 
 
 class SignatureNeeded(KlucznikError):

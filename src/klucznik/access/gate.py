@@ -108,7 +108,23 @@ class Requires:
         return visitor
 
 
+async def half_signed_in(request: Request) -> Visitor:
+    """For what comes between the password and the second factor, and for signing out; forms bring the token.
+
+    Raises:
+        AccessDenied: ``not_signed_in``, ``form_not_ours``.
+    """
+    visitor = await visitor_of(request)
+    if visitor is None:
+        raise AccessDenied("not_signed_in")
+    if request.method not in _SAFE:
+        check_origin(request)
+        await check_token(request, visitor.session)
+    return visitor
+
+
 Anybody = Annotated[Visitor | None, Depends(anybody)]
+HalfSignedIn = Annotated[Visitor, Depends(half_signed_in)]
 
 
 def check_origin(request: Request) -> None:

@@ -24,3 +24,8 @@ class WebSettings:
     def cookie(self) -> str:
         """The name of the session's cookie; with the prefix that binds it to this very host where TLS is on."""
         return "__Host-klucznik" if self.secure else "klucznik"
+
+    @property
+    def device_cookie(self) -> str:
+        """The name of the cookie by which a browser is known that has signed in before."""
+        return f"{self.cookie}-device"

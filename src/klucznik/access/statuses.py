@@ -15,11 +15,13 @@ from klucznik.errors import (
     SignatureNeeded,
     StorageError,
     SubjectBusy,
+    TooManyAttempts,
     VerificationFailed,
 )
 
 _ACCESS = {
     "not_signed_in": 401,
+    "sign_in_wrong": 401,
     "second_factor_needed": 401,
     "key_missing": 401,
     "key_unknown": 401,
@@ -50,6 +52,6 @@ def status_of(error: KlucznikError) -> int:
 
 def retry_after(error: KlucznikError, now_s: float) -> int | None:
     """Seconds to wait before coming back, where they are known; `now_s`: the present moment, in seconds since 1970."""
-    if isinstance(error, RateLimited | Paced | SubjectBusy):
+    if isinstance(error, RateLimited | Paced | SubjectBusy | TooManyAttempts):
         return max(1, int(error.until.timestamp() - now_s) + 1)
     return None

@@ -1,4 +1,7 @@
-"""Users of this installation and their browsers that are signed in. Pure; who may do what is `roles`."""
+"""Users of this installation, their browsers that are signed in, and links that open an account once. Pure.
+
+Who may do what is `roles`; passwords are `passwords`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from klucznik.domain.roles import ACTIONS, Principal, Role
+from klucznik.domain.values import InvalidValue
 
 # A browser is signed out after so long, whatever it does; and sooner where nobody touches it.
 SESSION_LASTS = timedelta(hours=12)
 IDLE_LASTS = timedelta(hours=2)
+# The password was right: so long may the second factor take.
+HALF_LASTS = timedelta(minutes=10)
 # An invited client reads, signs at gov.pl and comes back: without an account, the browser is all there is.
 INVITED_LASTS = timedelta(days=7)
 # Private keys are handed out only so soon after the password was entered.
 PROOF_LASTS = timedelta(minutes=5)
+# An invited client has no password: what they have signed for KSeF proves them, and the download is at the end of it.
+SIGNATURE_PROVES_FOR = timedelta(hours=1)
+LONGEST_NAME = 100
 
 
 class Digest(StrEnum):
@@ -24,6 +33,36 @@ class Digest(StrEnum):
     DAILY = "daily"
     WEEKLY = "weekly"
     OFF = "off"
+
+
+class LinkPurpose(StrEnum):
+    """What a link opens, once. Names are kept: rows have them."""
+
+    SET_UP = "set_up"  # the first administrator; good while there is no user
+    INVITED = "invited"  # a colleague's first password
+    FORGOTTEN = "forgotten"  # another password for one that is forgotten
+
+
+LINK_LASTS = {
+    LinkPurpose.SET_UP: timedelta(hours=24),
+    LinkPurpose.INVITED: timedelta(days=7),
+    LinkPurpose.FORGOTTEN: timedelta(hours=2),
+}
+
+
+@dataclass(frozen=True)
+class AccountLink:
+    """A link that was given out; its token is with whoever got it."""
+
+    token_hash: str = field(repr=False)
+    purpose: LinkPurpose
+    created_at: datetime
+    expires_at: datetime
+    user_id: str | None = None
+    used_at: datetime | None = None
+
+    def is_good(self, now: datetime) -> bool:
+        return self.used_at is None and now < self.expires_at
 
 
 @dataclass(frozen=True)
@@ -62,7 +101,7 @@ class BrowserSession:
         token_hash: SHA-256 of what the cookie holds, in hexadecimal digits.
         csrf: what every form of this session brings back.
         complete_at: None: the password was right, and the second factor is still to come.
-        proved_at: when the password was entered last.
+        proved_at: when they last proved who they are: by password or passkey; a client by what they have signed.
     """
 
     token_hash: str = field(repr=False)
@@ -77,8 +116,38 @@ class BrowserSession:
 
     def is_open(self, now: datetime) -> bool:
         idle = INVITED_LASTS if self.invitation_id else IDLE_LASTS
+        if self.complete_at is None and now >= self.created_at + HALF_LASTS:
+            return False
         return now < self.expires_at and now < self.seen_at + idle
 
     def proved_lately(self, now: datetime) -> bool:
-        """Whether the password was entered so soon before that keys may be handed out."""
-        return self.proved_at is not None and now < self.proved_at + PROOF_LASTS
+        """Whether they have proved who they are so soon before that keys may be handed out."""
+        lasts = SIGNATURE_PROVES_FOR if self.invitation_id else PROOF_LASTS
+        return self.proved_at is not None and now < self.proved_at + lasts
+
+
+def parse_user_email(text: str) -> str:
+    """What somebody signs in with, in lower case. An address inside an office (``anna@biuro.local``) is one too.
+
+    Raises:
+        InvalidValue: ``user_email_malformed``.
+    """
+    from email_validator import EmailNotValidError, validate_email  # a command needs none of it
+
+    try:
+        found = validate_email(text.strip(), check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        raise InvalidValue("user_email_malformed", value=text.strip()[:80]) from None
+    return found.normalized.lower()
+
+
+def parse_user_name(text: str) -> str:
+    """A name of up to 100 printable characters; white space is brought down to single spaces.
+
+    Raises:
+        InvalidValue: ``user_name_malformed`` (``limit``).
+    """
+    name = " ".join(text.split())
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidValue("user_name_malformed", limit=LONGEST_NAME)
+    return name

@@ -65,6 +65,13 @@ class Event(StrEnum):
     CONNECTION_MADE = "connection_made"
     CONNECTION_CHANGED = "connection_changed"
     CONNECTION_REMOVED = "connection_removed"
+    USER_ADDED = "user_added"
+    USER_CHANGED = "user_changed"  # role, or whether they may sign in
+    PASSWORD_SET = "password_set"  # noqa: S105
+    ACCOUNT_LINK_MADE = "account_link_made"
+    SIGNED_IN_HERE = "signed_in_here"
+    SIGN_INS_FAILED = "sign_ins_failed"  # how many so far: told when pauses begin, then at each doubling
+    BROWSERS_SIGNED_OUT = "browsers_signed_out"
     API_KEY_MADE = "api_key_made"
     API_KEY_REVOKED = "api_key_revoked"
     ONBOARDING_BEGUN = "onboarding_begun"

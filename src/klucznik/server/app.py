@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
@@ -16,6 +18,9 @@ from klucznik.access.statuses import retry_after, status_of
 from klucznik.errors import AccessDenied, InputError, KlucznikError
 from klucznik.services.installation import Installation
 from klucznik.web.pages import STATIC, render, told
+
+# Where somebody proves who they are who asks for a page too early.
+_DOORS = {"not_signed_in": "/sign-in"}
 
 
 def create_app(klucznik: Installation, settings: WebSettings) -> FastAPI:
@@ -45,8 +50,9 @@ class _Static(StaticFiles):
 
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, KlucznikError)  # noqa: S101  registered for these alone
-    if isinstance(error, AccessDenied) and error.reason == "not_signed_in" and request.method == "GET":
-        return RedirectResponse(f"/sign-in?next={request.url.path}", status_code=303)
+    if isinstance(error, AccessDenied) and error.reason in _DOORS and request.method == "GET":
+        back = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""), safe="/")
+        return RedirectResponse(f"{_DOORS[error.reason]}?next={back}", status_code=303)
     await visitor_of(request)
     headers: dict[str, str] = {}
     seconds = retry_after(error, request.app.state.klucznik.clock.now().timestamp())

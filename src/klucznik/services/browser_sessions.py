@@ -31,6 +31,22 @@ async def open_session(
     Args:
         complete: False where a second factor is still to come.
     """
+    return await installation.database.write(
+        lambda transaction: begin_session(
+            installation, transaction, user_id=user_id, invitation_id=invitation_id, complete=complete
+        )
+    )
+
+
+def begin_session(
+    installation: Installation,
+    transaction: Transaction,
+    *,
+    user_id: str | None = None,
+    invitation_id: str | None = None,
+    complete: bool = True,
+) -> tuple[str, BrowserSession]:
+    """The same, as part of a transaction that does more."""
     now, token = installation.clock.now(), secrets.token_urlsafe(32)
     session = BrowserSession(
         token_hash=hash_of(token),
@@ -43,12 +59,8 @@ async def open_session(
         complete_at=now if complete else None,
         proved_at=None if user_id is None else now,
     )
-
-    def commit(transaction: Transaction) -> None:
-        browser_sessions.forget(transaction, expired_before=now - _KEPT)
-        browser_sessions.add(transaction, session)
-
-    await installation.database.write(commit)
+    browser_sessions.forget(transaction, expired_before=now - _KEPT)
+    browser_sessions.add(transaction, session)
     return token, session
 
 

@@ -23,6 +23,7 @@ from klucznik.keys.vault import Vault
 from klucznik.ksef.calls import Watcher, unwatched
 from klucznik.ksef.client import KsefClient
 from klucznik.services import audit
+from klucznik.services.hashing import Hashing
 from klucznik.storage import private_keys
 from klucznik.storage.database import Database
 from klucznik.storage.paces import SqlitePacer
@@ -57,6 +58,7 @@ class Installation:
         heads: see `audit.Pen`.
         server: URL of the database where it is on a server, which several workers may share.
         key_token: the card or HSM with the keys of those rows of the vault that have none.
+        hashing: hashes the passwords of users, a few at a time.
     """
 
     home: Path
@@ -71,6 +73,7 @@ class Installation:
     server: str | None = field(default=None, repr=False)
     key_token: KeyToken | None = None
     actor: str | None = None
+    hashing: Hashing = field(default_factory=Hashing, repr=False)
 
     def acting(self, actor: str) -> Self:
         """The same installation, on behalf of somebody: what is recorded names them, for example ``user:3f2a…``."""

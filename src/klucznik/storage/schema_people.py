@@ -41,6 +41,15 @@ passkeys = Table(
     Column("last_used_at", UtcDateTime),
 )
 
+# What opens an account without its second factor, once each. A code has 80 bits: a plain hash is enough.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("user_id", String(32), ForeignKey("users.id"), primary_key=True),
+    Column("code_hash", String(64), primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
 # Links that open something once: the first administrator, a new colleague's password, a forgotten one.
 account_links = Table(
     "account_links",
@@ -79,6 +88,7 @@ failed_sign_ins = Table(
     Column("number", Integer, nullable=False),
     Column("first_at", UtcDateTime, nullable=False),
     Column("blocked_until", UtcDateTime),
+    Index(None, "first_at"),
 )
 
 api_keys = Table(

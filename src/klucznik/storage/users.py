@@ -12,6 +12,7 @@ from sqlalchemy import Row, insert, select, update
 from klucznik.domain.accounts import Digest, User
 from klucznik.domain.roles import Role
 from klucznik.errors import StorageError
+from klucznik.storage.races import alone
 from klucznik.storage.schema_people import users
 
 
@@ -44,6 +45,26 @@ def load(transaction: Transaction, user_id: str) -> User | None:
 def by_email(transaction: Transaction, email: str) -> User | None:
     row = transaction.execute(select(users).where(users.c.email == email.lower())).one_or_none()
     return None if row is None else user_of(row)
+
+
+def are_there(transaction: Transaction) -> bool:
+    """Whether anybody may sign in here."""
+    return transaction.execute(select(users.c.id).limit(1)).one_or_none() is not None
+
+
+def administrators(transaction: Transaction) -> list[str]:
+    """Who may sign in and change users, by id; nobody else changes them until the transaction is over."""
+    alone(transaction, "administrators")
+    can = select(users.c.id).where(
+        users.c.role == Role.ADMINISTRATOR.value, users.c.disabled_at.is_(None), users.c.password_hash.is_not(None)
+    )
+    return list(transaction.execute(can).scalars())
+
+
+def page(transaction: Transaction, *, limit: int, after: str = "") -> list[User]:
+    """Users in the order of their e-mail addresses, from behind `after` on."""
+    found = select(users).where(users.c.email > after).order_by(users.c.email).limit(limit)
+    return [user_of(row) for row in transaction.execute(found)]
 
 
 def _changing(user: User) -> dict[str, Any]:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.web import language
+from klucznik.web import language, sign_in
 
-ROUTERS: tuple[APIRouter, ...] = (language.router,)
+ROUTERS: tuple[APIRouter, ...] = (language.router, sign_in.router)

@@ -54,7 +54,7 @@ def render(
             words=words,
             visitor=visitor,
             Action=Action,
-            csrf="" if visitor is None else visitor.session.csrf,
+            csrf=_csrf(request),
             csrf_field=CSRF_FIELD,
             csrf_header=CSRF_HEADER,
             path=request.url.path,
@@ -75,7 +75,9 @@ def told(request: Request, error: KlucznikError) -> ErrorText:
 def local(back: str) -> str:
     """`back` where it is a path of ours, for redirects; otherwise the first page."""
     parts = urlsplit(back)
-    ours = not parts.scheme and not parts.netloc and back.startswith("/") and not back.startswith(("//", "/\\"))
+    # Browsers take a backslash for a slash and pass over control characters.
+    plain = back.isprintable() and "\\" not in back
+    ours = plain and not parts.scheme and not parts.netloc and back.startswith("/") and not back.startswith("//")
     return back if ours else "/"
 
 
@@ -84,6 +86,12 @@ def static_url(name: str) -> str:
     """The address of a static file, new with each change of it, so that browsers may keep it for ever."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?{digest}"
+
+
+def _csrf(request: Request) -> str:
+    """Also where the second factor is still to come."""
+    found: Visitor | None = getattr(request.state, "visitor", None)
+    return "" if found is None else found.session.csrf
 
 
 def _visitor(request: Request) -> Visitor | None:

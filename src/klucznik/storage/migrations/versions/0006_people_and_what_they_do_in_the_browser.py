@@ -39,6 +39,9 @@ def upgrade() -> None:
         sa.Column("blocked_until", UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("about", name=op.f("pk_failed_sign_ins")),
     )
+    with op.batch_alter_table("failed_sign_ins", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_failed_sign_ins_first_at"), ["first_at"], unique=False)
+
     op.create_table(
         "idempotency_keys",
         sa.Column("principal", sa.String(length=64), nullable=False),
@@ -257,6 +260,14 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["data_key_id"], ["data_keys.id"], name=op.f("fk_sealed_secrets_data_key_id")),
         sa.PrimaryKeyConstraint("kind", "owner_id", name=op.f("pk_sealed_secrets")),
+    )
+    op.create_table(
+        "recovery_codes",
+        sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id")),
+        sa.PrimaryKeyConstraint("user_id", "code_hash", name=op.f("pk_recovery_codes")),
     )
     op.create_table(
         "web_sessions",
