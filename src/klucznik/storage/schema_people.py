@@ -283,7 +283,13 @@ idempotency_keys = Table(
     # None while the first request is being answered.
     Column("status", Integer),
     Column("headers", JSON(none_as_null=True)),
-    Column("body", LargeBinary),
+    # The id of what was made, from the transaction that made it: whoever comes after a crash makes no second one.
+    Column("made", String(64)),
+    # The body, sealed: it may hold what is told only once.
+    Column("algorithm", String(16)),
+    Column("data_key_id", String(64), ForeignKey("data_keys.id")),
+    Column("nonce", LargeBinary),
+    Column("ciphertext", LargeBinary),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "created_at"),
 )

@@ -49,8 +49,13 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("headers", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("made", sa.String(length=64), nullable=True),
+        sa.Column("algorithm", sa.String(length=16), nullable=True),
+        sa.Column("data_key_id", sa.String(length=64), nullable=True),
+        sa.Column("nonce", sa.LargeBinary(), nullable=True),
+        sa.Column("ciphertext", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["data_key_id"], ["data_keys.id"], name=op.f("fk_idempotency_keys_data_key_id")),
         sa.PrimaryKeyConstraint("principal", "key", name=op.f("pk_idempotency_keys")),
     )
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
