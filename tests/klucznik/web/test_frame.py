@@ -36,6 +36,11 @@ async def test_a_form_of_another_site_is_refused(ksef: Sandbox, tmp_path: Path) 
         for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}):
             answer = await anna.post("/language", data={"language": "en"}, headers=headers)
             assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+        # What a browser sends with our own forms, as no page of ours lets it tell where it was.
+        ours = await anna.post(
+            "/language", data={"language": "en"}, headers={"origin": "null", "sec-fetch-site": "same-origin"}
+        )
+        assert ours.status_code == 303
 
 
 async def test_a_form_of_a_page_brings_the_token_of_its_session(ksef: Sandbox, tmp_path: Path) -> None:
