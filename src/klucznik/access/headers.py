@@ -55,14 +55,9 @@ class Headers:
 
 @dataclass(frozen=True)
 class BodyLimit:
-    """Refuses a request whose body is larger than `LARGEST_BODY`, said or unsaid, before it is read into memory.
-
-    Attributes:
-        refuse: answers those.
-    """
+    """Refuses a request whose body is larger than `LARGEST_BODY`, said or unsaid, before it is read into memory."""
 
     app: ASGIApp
-    refuse: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,7 +65,7 @@ class BodyLimit:
             return
         said = dict(scope["headers"]).get(b"content-length", b"0")
         if not said.isdigit() or int(said) > LARGEST_BODY:
-            await self.refuse(scope, receive, send)
+            await _too_large(scope, receive, send)
             return
         received, refused = 0, False
 
@@ -90,11 +85,11 @@ class BodyLimit:
                 await send(message)
             elif not refused:
                 refused = True
-                await self.refuse(scope, receive, send)
+                await _too_large(scope, receive, send)
 
         await self.app(scope, counted, replaced)
 
 
-async def too_large(scope: Scope, receive: Receive, send: Send) -> None:
+async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
     answer = PlainTextResponse("413: the request is larger than 2 MiB\n", status_code=413)
     await answer(scope, receive, send)

@@ -24,8 +24,7 @@ from klucznik.cli.options import (
     question_for,
     with_password,
 )
-from klucznik.domain.connections import Method, parse_connection_name
-from klucznik.domain.values import InvalidValue
+from klucznik.domain.connections import Method
 from klucznik.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from klucznik.services.connect import Connected
     from klucznik.services.connections import ConnectionDetail, ConnectionStatus
     from klucznik.services.installation import Installation
+
+_LONGEST_NAME = 100
 
 
 def connect(
@@ -144,10 +145,10 @@ def _method_for(*, files: bool, token: bool) -> Method:
 
 
 def _name(text: str) -> str:
-    try:
-        return parse_connection_name(text)
-    except InvalidValue as error:
-        raise InputError(error.reason, **error.data) from None
+    name = " ".join(text.split())
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise InputError("connection_name_malformed", limit=_LONGEST_NAME)
+    return name
 
 
 def _token(settings: Settings, variable: str | None) -> KsefToken:

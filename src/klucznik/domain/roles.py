@@ -57,6 +57,9 @@ ACTIONS: dict[Role, frozenset[Action]] = {
     Role.CLIENT: frozenset({Action.CONNECT, Action.ISSUE, Action.REVOKE, Action.GRANT, Action.EXPORT_KEYS}),
 }
 
+# What is left of a client's when the company is connected: to see the result of the onboarding and take the pair along.
+AFTERWARDS: frozenset[Action] = frozenset({Action.CONNECT, Action.EXPORT_KEYS})
+
 # What an API key may be given.
 SCOPES: frozenset[Action] = frozenset(Action) - {Action.EXPORT_KEYS, Action.ADMINISTER}
 
@@ -84,6 +87,11 @@ class Principal:
     def reaches(self, nip: str) -> bool:
         """Whether that company is theirs to touch."""
         return self.nip is None or self.nip == nip
+
+    @property
+    def invitation_id(self) -> str | None:
+        """The invitation by which they came; None: they came by none."""
+        return self.id.removeprefix("invitation:") if self.role is Role.CLIENT else None
 
     @property
     def runs_the_installation(self) -> bool:

@@ -48,8 +48,10 @@ def extend(connection: Connection, records: Sequence[Record], head: Head, *, see
     if connection.exec_driver_sql(_in_words_of(connection, _MOVE_HEAD), move).rowcount != 1:
         return False
     add = _in_words_of(connection, _ADD)
-    for record in records:
-        connection.exec_driver_sql(add, record)
+    if len(records) == 1:
+        connection.exec_driver_sql(add, records[0])
+    else:
+        connection.exec_driver_sql(add, [tuple(record) for record in records])
     return True
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, delete, insert, select, update
 
 from klucznik.domain.accounts import BrowserSession
-from klucznik.domain.roles import ACTIONS, Principal, Role
+from klucznik.domain.roles import ACTIONS, AFTERWARDS, Principal, Role
 from klucznik.storage.schema_people import invitations, users, web_sessions
 
 
@@ -40,6 +40,7 @@ def load(transaction: Transaction, token_hash: str) -> tuple[BrowserSession, Pri
             invitations.c.context_value,
             invitations.c.name,
             invitations.c.revoked_at,
+            invitations.c.done_at,
         )
         .outerjoin(users, users.c.id == web_sessions.c.user_id)
         .outerjoin(invitations, invitations.c.id == web_sessions.c.invitation_id)
@@ -93,7 +94,8 @@ def _principal(row: Row[Any]) -> Principal | None:
     if row.revoked_at is not None:
         return None
     name = row.name or row.context_value
-    return Principal(f"invitation:{row.invitation_id}", name, Role.CLIENT, ACTIONS[Role.CLIENT], row.context_value)
+    actions = ACTIONS[Role.CLIENT] if row.done_at is None else AFTERWARDS
+    return Principal(f"invitation:{row.invitation_id}", name, Role.CLIENT, actions, row.context_value)
 
 
 def _session(row: Row[Any]) -> BrowserSession:

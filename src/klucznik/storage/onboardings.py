@@ -24,8 +24,8 @@ from klucznik.domain.onboarding import (
 )
 from klucznik.domain.preflight import Refusal
 from klucznik.errors import StorageError
-from klucznik.storage import connections, refusals, sealed_secrets
-from klucznik.storage.schema_people import invitations, onboardings
+from klucznik.storage import connections, invitations, refusals, sealed_secrets
+from klucznik.storage.schema_people import onboardings
 
 # What its login is sealed as (`sealed_secrets`).
 SECRET = "onboarding"  # noqa: S105
@@ -71,11 +71,7 @@ def save(transaction: Transaction, onboarding: Onboarding, *, now: datetime) -> 
     if saved.state.ended:
         sealed_secrets.forget(transaction, SECRET, saved.id)
     if saved.state is OnboardingState.DONE and saved.invitation_id is not None:
-        transaction.execute(
-            update(invitations)
-            .where(invitations.c.id == saved.invitation_id, invitations.c.done_at.is_(None))
-            .values(done_at=now)
-        )
+        invitations.close(transaction, saved.invitation_id, now=now)
     return saved
 
 
@@ -89,6 +85,17 @@ def load(
     """
     query = select(onboardings).where(onboardings.c.id == onboarding_id, onboardings.c.environment == environment.value)
     row = transaction.execute(query.with_for_update() if to_change else query).one_or_none()
+    return None if row is None else _onboarding(row)
+
+
+def of_invitation(transaction: Transaction, environment: Environment, invitation_id: str) -> Onboarding | None:
+    """The latest one that was begun by an invitation."""
+    row = transaction.execute(
+        select(onboardings)
+        .where(onboardings.c.environment == environment.value, onboardings.c.invitation_id == invitation_id)
+        .order_by(onboardings.c.created_at.desc(), onboardings.c.id.desc())
+        .limit(1)
+    ).one_or_none()
     return None if row is None else _onboarding(row)
 
 

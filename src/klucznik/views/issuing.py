@@ -27,32 +27,30 @@ def outcome(value: Outcome | Issuance, words: Words) -> Json:
     return issued(value)
 
 
-def ordered(value: Issuance) -> Json:
+def ordered(issuance: Issuance) -> Json:
     """An order that is left to a worker."""
-    return {"outcome": "ordered", "issuance": issuance(value)}
+    return {"outcome": "ordered", "issuance": _issuance(issuance)}
 
 
 def issuances(found: Sequence[IssuanceStatus]) -> Json:
     """Issuances with their requests, newest first."""
     return {
         "outcome": "issuances",
-        "issuances": [status(one) for one in found],
-    }
-
-
-def status(one: IssuanceStatus) -> dict[str, Json]:
-    """An issuance with its requests."""
-    return {
-        **issuance(one.issuance),
-        "requests_spent": one.spent,
-        "requests": [_enrollment(row) for row in one.enrollments],
+        "issuances": [
+            {
+                **_issuance(one.issuance),
+                "requests_spent": one.spent,
+                "requests": [_enrollment(row) for row in one.enrollments],
+            }
+            for one in found
+        ],
     }
 
 
 def cancelled(done: Cancelled) -> Json:
     return {
         "outcome": "cancelled",
-        "issuance": issuance(done.issuance),
+        "issuance": _issuance(done.issuance),
         "requests_spent": done.spent,
         "requests_saved": done.saved,
     }
@@ -98,7 +96,7 @@ def waiting_for_limits(value: WaitingForLimits, words: Words) -> Json:
     }
 
 
-def issuance(value: Issuance) -> dict[str, Json]:
+def _issuance(value: Issuance) -> dict[str, Json]:
     wait = None if value.state.ended else value.wait
     return {
         "id": value.id,

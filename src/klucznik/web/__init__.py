@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.web import language, sign_in
+from klucznik.web import invitations, invited, language, sign_in
 
-ROUTERS: tuple[APIRouter, ...] = (language.router, sign_in.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    invitations.router,
+    invited.router,
+    language.router,
+    sign_in.router,
+)

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 
 from tests.klucznik.web.sites import Site
-from tests.klucznik.world import context_of, owner
+from tests.klucznik.world import context_of, owner, some_nip
 
+from klucznik.domain.roles import Role
+from klucznik.services.invitations import invite
 from klucznik.services.issue import issue
 
 NIP = "5265877635"
@@ -31,6 +33,10 @@ class Filled:
 
 
 async def filled(site: Site) -> Filled:
-    """A company with its pair."""
+    """A company with its pair, and one that is invited."""
     await issue(site.klucznik, context_of(NIP), owner(NIP, site.ksef))
-    return Filled(parts={"nip": NIP})
+    staff = await site.user(Role.STAFF)
+    invited = await invite(site.klucznik, staff.principal, some_nip(), name="Piekarnia Ślimak")
+    return Filled(
+        parts={"nip": NIP, "invitation_id": invited.invitation.id, "token": invited.token},
+    )

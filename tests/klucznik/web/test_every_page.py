@@ -6,7 +6,7 @@ A new page is looked at without a line here; where its address has a part that i
 import re
 from urllib.parse import urlsplit
 
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from playwright.async_api import Page
 from tests.klucznik.web.filled import Filled, filled
 from tests.klucznik.web.sites import IN_BROWSER, Site, assert_accessible, assert_fits_a_phone
@@ -37,9 +37,11 @@ async def test_every_page_keeps_nobody_out_in_any_way_that_a_browser_can_tell(si
 def pages_of(site: Site, world: Filled) -> list[str]:
     """The address of each page; that of nothing too, for the page of an error."""
     found = {"/no/such/page"}
-    for route in site.app.routes:
-        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and not _NO_PAGE.search(route.path):
-            found.add(world.address_of(route.path))
+    for route in iter_route_contexts(site.app.routes):
+        path = route.path or ""
+        if isinstance(route.original_route, APIRoute) and "GET" in (route.methods or ()) and not _NO_PAGE.search(path):
+            found.add(world.address_of(path))
+    assert len(found) > 1
     return sorted(found)
 
 

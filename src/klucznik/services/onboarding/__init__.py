@@ -14,7 +14,7 @@ from klucznik.services.onboarding.looking import Look, known, look
 from klucznik.services.onboarding.ordering import confirm, wait_for_limits
 from klucznik.services.onboarding.progress import Progress, progress
 from klucznik.services.onboarding.remedies import grant, proposed_grant, proposed_revocations, revoke
-from klucznik.services.onboarding.rows import PAGE, begin, find, unfinished
+from klucznik.services.onboarding.rows import PAGE, begin, find, of_invitation, unfinished
 from klucznik.services.onboarding.signing import (
     HandedIn,
     ask_for_document,
@@ -44,6 +44,7 @@ __all__ = [
     "hand_in",
     "known",
     "look",
+    "of_invitation",
     "progress",
     "proposed_grant",
     "proposed_revocations",

@@ -17,7 +17,7 @@ from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.onboarding import rights
-from klucznik.storage import onboardings
+from klucznik.storage import invitations, onboardings
 from klucznik.storage.races import alone
 
 PAGE = 50
@@ -30,17 +30,18 @@ async def begin(
     *,
     by: Principal,
     name: str | None = None,
-    invitation: str | None = None,
 ) -> Onboarding:
     """Set a company on its way. Whoever has begun already and not ended goes on with that.
+
+    Whoever came by an invitation connects the company that it names, once.
 
     Args:
         nip: as people write it.
         name: what people call the company.
-        invitation: id of the one that led here.
 
     Raises:
-        InputError: ``nip_malformed``; ``onboarding_unknown`` (the company is not theirs to touch); ``not_allowed``.
+        InputError: ``nip_malformed``; ``onboarding_unknown`` (the company is not theirs to touch); ``not_allowed``;
+            ``invitation_done``, ``invitation_revoked``: they came by an invitation that leads nowhere any more.
     """
     try:
         context = Context.of_nip(nip)
@@ -56,7 +57,7 @@ async def begin(
         created_at=now,
         updated_at=now,
         name=_shortened(name),
-        invitation_id=invitation,
+        invitation_id=by.invitation_id,
     )
     rights.check_may_go_on(by, fresh)
 
@@ -65,6 +66,7 @@ async def begin(
         there = onboardings.unfinished_of(transaction, installation.environment, context, by.id)
         if there is not None:
             return there
+        _check_invitation(installation, transaction, fresh)
         onboardings.add(transaction, fresh)
         record(installation, transaction, fresh, Event.ONBOARDING_BEGUN)
         return fresh
@@ -95,6 +97,16 @@ async def to_go_on(
     found = await _found(installation, onboarding_id)
     rights.check_may_go_on(by, found, action)
     return found
+
+
+async def of_invitation(installation: Installation, by: Principal) -> Onboarding | None:
+    """The latest that was begun by the invitation by which they came; None: nothing was begun."""
+    invitation_id = by.invitation_id
+    if invitation_id is None:
+        return None
+    return await installation.database.read(
+        lambda transaction: onboardings.of_invitation(transaction, installation.environment, invitation_id)
+    )
 
 
 async def unfinished(
@@ -172,6 +184,16 @@ async def _found(installation: Installation, onboarding_id: str) -> Onboarding:
     if not _ID.fullmatch(onboarding_id):
         raise rights.unknown(onboarding_id)
     return await installation.database.read(lambda transaction: reload(installation, transaction, onboarding_id))
+
+
+def _check_invitation(installation: Installation, transaction: Transaction, onboarding: Onboarding) -> None:
+    if onboarding.invitation_id is None:
+        return
+    invitation = invitations.load(transaction, installation.environment, onboarding.invitation_id)
+    if invitation is None or invitation.revoked_at is not None:
+        raise InputError("invitation_revoked", nip=onboarding.context.value)
+    if invitation.done_at is not None:
+        raise InputError("invitation_done", nip=onboarding.context.value)
 
 
 def _shortened(name: str | None) -> str | None:

@@ -1,0 +1,311 @@
+"""Invites companies, takes invitations back, and lets in whoever comes with a link. The way itself is `onboarding`.
+
+A token is made at random, given out once and kept as its SHA-256. Whoever invites sees no more of the company for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection as Transaction
+
+from klucznik.domain.accounts import BrowserSession
+from klucznik.domain.audit import Entry, Event
+from klucznik.domain.connections import Operator
+from klucznik.domain.emails import parse_email
+from klucznik.domain.identifiers import Context
+from klucznik.domain.invitations import (
+    DEVICE_LINK_LASTS,
+    USUAL_DAYS,
+    Invitation,
+    InvitationState,
+    LinkTrouble,
+    expiry,
+    parse_company_name,
+)
+from klucznik.domain.roles import Action, Principal
+from klucznik.domain.values import InvalidValue
+from klucznik.errors import AccessDenied, InputError
+from klucznik.services import audit
+from klucznik.services.browser_sessions import hash_of, open_session
+from klucznik.services.installation import Installation
+from klucznik.storage import connections, invitations, operators
+from klucznik.storage.races import alone
+
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An invitation and its link, which is shown this once.
+
+    Attributes:
+        token: 256 bits in 43 characters; what the link ends with.
+    """
+
+    invitation: Invitation
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a link leads to.
+
+    Attributes:
+        trouble: why it opens nothing; None: it opens a browser, once.
+        operator: who invites; None: nobody has said who runs this installation.
+    """
+
+    invitation: Invitation
+    trouble: LinkTrouble | None
+    operator: Operator | None
+
+
+async def invite(
+    installation: Installation,
+    by: Principal,
+    nip: str,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    days: int = USUAL_DAYS,
+) -> Invited:
+    """Invite a company.
+
+    Args:
+        nip: as people write it.
+        days: 1 to 60.
+
+    Raises:
+        AccessDenied: ``not_allowed``; ``page_unknown``: that company is not theirs.
+        InputError: ``nip_malformed``, ``company_name_too_long``, ``company_name_malformed``, ``email_malformed``,
+            ``invitation_days_out_of_range``; ``invitation_there``: one is on its way;
+            ``company_connected``: only who runs the installation invites a company that is connected here.
+    """
+    now, token = installation.clock.now(), new_token()
+    try:
+        invitation = Invitation(
+            id=secrets.token_hex(16),
+            environment=installation.environment,
+            token_hash=hash_of(token),
+            context=Context.of_nip(nip),
+            created_by=by.id,
+            created_at=now,
+            expires_at=expiry(days, now),
+            name=parse_company_name(name),
+            email=parse_email(email) if email and email.strip() else None,
+        )
+    except InvalidValue as error:
+        raise InputError(error.reason, **error.data) from None
+    _check_may(by, invitation.context)
+
+    def commit(transaction: Transaction) -> None:
+        context = invitation.context
+        lock(installation, transaction)
+        if invitations.under_way(transaction, installation.environment, [context], now=now):
+            raise InputError("invitation_there", nip=context.value)
+        # A program's customer names any NIP; what is connected here is another's until its owner has signed.
+        if not by.runs_the_installation and connections.of_context(transaction, installation.environment, context):
+            raise InputError("company_connected", nip=context.value)
+        invitations.add(transaction, [invitation])
+        record(installation, transaction, Event.INVITATION_MADE, [invitation])
+
+    await installation.database.write(commit)
+    return Invited(invitation, token)
+
+
+async def page_of_invitations(
+    installation: Installation,
+    by: Principal,
+    *,
+    size: int = PAGE,
+    state: InvitationState | None = None,
+    after: str | None = None,
+) -> list[Invitation]:
+    """A page of those that they may see, the newest first; `after`: id of the last one of the page before.
+
+    Raises:
+        AccessDenied: ``not_allowed``.
+    """
+    _check_may(by, None)
+    now, environment = installation.clock.now(), installation.environment
+
+    def read(transaction: Transaction) -> list[Invitation]:
+        last = None if after is None else invitations.load(transaction, environment, after)
+        return invitations.page(transaction, environment, size=size, now=now, nip=by.nip, state=state, after=last)
+
+    return await installation.database.read(read)
+
+
+async def one_invitation(installation: Installation, by: Principal, invitation_id: str) -> Invitation:
+    """Raises InputError ``invitation_unknown`` also where it is not theirs; AccessDenied ``not_allowed``."""
+    _check_may(by, None)
+    return await installation.database.read(lambda transaction: _theirs(installation, transaction, by, invitation_id))
+
+
+async def revoke(installation: Installation, by: Principal, invitation_id: str) -> Invitation:
+    """Take an invitation back: its link and the browsers it has opened lead nowhere. Once more does no harm.
+
+    Raises:
+        InputError: ``invitation_unknown``; ``invitation_done``: the company is connected, which stays so.
+    """
+    _check_may(by, None)
+
+    def commit(transaction: Transaction) -> Invitation:
+        there = _theirs(installation, transaction, by, invitation_id)
+        if there.done_at is not None:
+            raise InputError("invitation_done", nip=there.context.value)
+        if there.revoked_at is None:
+            invitations.revoke(transaction, there.id, now=installation.clock.now())
+            record(installation, transaction, Event.INVITATION_REVOKED, [there])
+        return _theirs(installation, transaction, by, invitation_id)
+
+    return await installation.database.write(commit)
+
+
+async def renew_link(
+    installation: Installation, by: Principal, invitation_id: str, *, days: int = USUAL_DAYS
+) -> Invited:
+    """Another link: the one before and every browser it has opened lead nowhere. What was begun goes on with the new.
+
+    Raises:
+        InputError: ``invitation_unknown``, ``invitation_done``, ``invitation_revoked``,
+            ``invitation_days_out_of_range``.
+    """
+    _check_may(by, None)
+    now, token = installation.clock.now(), new_token()
+    try:
+        expires_at = expiry(days, now)
+    except InvalidValue as error:
+        raise InputError(error.reason, **error.data) from None
+
+    def commit(transaction: Transaction) -> Invitation:
+        there = _theirs(installation, transaction, by, invitation_id)
+        if there.done_at is not None:
+            raise InputError("invitation_done", nip=there.context.value)
+        if there.revoked_at is not None:
+            raise InputError("invitation_revoked", nip=there.context.value)
+        invitations.new_links(transaction, [(there.id, hash_of(token))], expires_at=None)
+        invitations.prolong(transaction, there.id, expires_at=expires_at)
+        invitations.close_browsers(transaction, there.id)
+        record(installation, transaction, Event.INVITATION_RENEWED, [there])
+        return _theirs(installation, transaction, by, invitation_id)
+
+    return Invited(await installation.database.write(commit), token)
+
+
+async def look(installation: Installation, token: str) -> Found:
+    """What a link leads to. Nothing is used up: programs that scan mail follow links too.
+
+    Raises:
+        InputError: ``invitation_unknown``.
+    """
+
+    def read(transaction: Transaction) -> tuple[Invitation | None, Operator | None]:
+        environment = installation.environment
+        found = invitations.by_link(transaction, environment, hash_of(token))
+        return found, None if found is None else operators.load(transaction, environment)
+
+    invitation, operator = await installation.database.read(read)
+    if invitation is None:
+        raise InputError("invitation_unknown")
+    return Found(invitation, invitation.link_trouble(installation.clock.now()), operator)
+
+
+async def enter(installation: Installation, token: str) -> tuple[str, BrowserSession]:
+    """Open a browser with a link: once.
+
+    Raises:
+        InputError: ``invitation_unknown``; ``invitation_link_used``, ``invitation_expired``, ``invitation_revoked``,
+            ``invitation_done``.
+    """
+    found = await look(installation, token)
+    _check_good(found.invitation, found.trouble)
+    now = installation.clock.now()
+
+    def commit(transaction: Transaction) -> bool:
+        if not invitations.use_link(transaction, found.invitation, now=now):
+            return False
+        record(installation, transaction, Event.INVITATION_OPENED, [found.invitation])
+        return True
+
+    if not await installation.database.write(commit):
+        raise InputError("invitation_link_used", nip=found.invitation.context.value)
+    return await open_session(installation, invitation_id=found.invitation.id)
+
+
+async def invitation_of(installation: Installation, session: BrowserSession) -> Invitation:
+    """The invitation by which a browser is in.
+
+    Raises:
+        AccessDenied: ``page_unknown``: it is in by none.
+    """
+    invitation_id = session.invitation_id
+    found = await installation.database.read(
+        lambda transaction: (
+            None if invitation_id is None else invitations.load(transaction, installation.environment, invitation_id)
+        )
+    )
+    if found is None:
+        raise AccessDenied("page_unknown")
+    return found
+
+
+async def link_for_another_device(installation: Installation, session: BrowserSession) -> Invited:
+    """A link with which whoever is in goes on elsewhere; good once, for an hour. This browser stays in.
+
+    Raises:
+        AccessDenied: ``page_unknown``.
+    """
+    there, token = await invitation_of(installation, session), new_token()
+    expires_at = min(installation.clock.now() + DEVICE_LINK_LASTS, session.expires_at)
+
+    def commit(transaction: Transaction) -> None:
+        invitations.new_links(transaction, [(there.id, hash_of(token))], expires_at=expires_at)
+        record(installation, transaction, Event.INVITATION_OTHER_DEVICE, [there])
+
+    await installation.database.write(commit)
+    return Invited(await invitation_of(installation, session), token)
+
+
+def new_token() -> str:
+    """256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def lock(installation: Installation, transaction: Transaction) -> None:
+    """Nobody else invites until this transaction ends."""
+    alone(transaction, f"invitations {installation.environment}")
+
+
+def record(installation: Installation, transaction: Transaction, event: Event, these: Sequence[Invitation]) -> None:
+    entries = [Entry(event, {"invitation": one.id, "context": one.context.value}) for one in these]
+    audit.record(installation, transaction, None, *entries)
+
+
+def _theirs(installation: Installation, transaction: Transaction, by: Principal, invitation_id: str) -> Invitation:
+    found = invitations.load(transaction, installation.environment, invitation_id[:32])
+    if found is None or not by.reaches(found.context.value):
+        raise InputError("invitation_unknown")
+    return found
+
+
+def _check_may(by: Principal, context: Context | None) -> None:
+    if not by.may(Action.INVITE):
+        raise AccessDenied("not_allowed", action=Action.INVITE.value)
+    if context is not None and not by.reaches(context.value):
+        raise AccessDenied("page_unknown")
+
+
+def _check_good(invitation: Invitation, trouble: LinkTrouble | None) -> None:
+    nip = invitation.context.value
+    if trouble is LinkTrouble.USED:
+        raise InputError("invitation_link_used", nip=nip)
+    if trouble is LinkTrouble.DONE:
+        raise InputError("invitation_done", nip=nip)
+    if trouble is LinkTrouble.EXPIRED:
+        raise InputError("invitation_expired", nip=nip)
+    if trouble is LinkTrouble.REVOKED:
+        raise InputError("invitation_revoked", nip=nip)

@@ -1,0 +1,123 @@
+"""Pages of whoever invites: the list, a new invitation, its link (shown once), another link, and taking it back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from klucznik.access.gate import Requires, Visitor, settings_of
+from klucznik.domain.invitations import LEAST_DAYS, MOST_DAYS, USUAL_DAYS, InvitationState
+from klucznik.domain.roles import Action
+from klucznik.errors import InputError
+from klucznik.services import invitations
+from klucznik.services.invitations import PAGE, Invited
+from klucznik.web.pages import render, told
+
+router = APIRouter()
+
+Inviting = Annotated[Visitor, Depends(Requires(Action.INVITE))]
+DAYS = (LEAST_DAYS, 3, 7, USUAL_DAYS, 30, MOST_DAYS)
+# Which field of the form an error is about.
+_FIELDS = {
+    "nip_malformed": "nip",
+    "invitation_there": "nip",
+    "company_connected": "nip",
+    "company_name_too_long": "name",
+    "company_name_malformed": "name",
+    "email_malformed": "email",
+    "invitation_days_out_of_range": "days",
+}
+
+
+@router.get("/invitations")
+async def listed(
+    request: Request, visitor: Inviting, state: str = "", after: Annotated[str | None, Query(max_length=32)] = None
+) -> HTMLResponse:
+    chosen = InvitationState(state) if state in list(InvitationState) else None
+    found = await invitations.page_of_invitations(
+        visitor.klucznik, visitor.principal, size=PAGE + 1, state=chosen, after=after
+    )
+    further = f"?state={chosen or ''}&after={found[PAGE - 1].id}" if len(found) > PAGE else None
+    return render(
+        request,
+        "invitations/list.html",
+        invitations=found[:PAGE],
+        states=list(InvitationState),
+        chosen=chosen,
+        further=further,
+    )
+
+
+@router.get("/invitations/new")
+async def form(request: Request, _: Inviting, nip: Annotated[str, Query(max_length=20)] = "") -> HTMLResponse:
+    return _form(request, {"nip": nip, "name": "", "email": "", "days": str(USUAL_DAYS)})
+
+
+@router.post("/invitations")
+async def invite(
+    request: Request,
+    visitor: Inviting,
+    nip: Annotated[str, Form()] = "",
+    name: Annotated[str, Form()] = "",
+    email: Annotated[str, Form()] = "",
+    days: Annotated[str, Form()] = "",
+) -> HTMLResponse:
+    try:
+        invited = await invitations.invite(
+            visitor.klucznik, visitor.principal, nip, name=name, email=email, days=_number(days)
+        )
+    except InputError as error:
+        field = _FIELDS.get(error.reason)
+        if field is None:
+            raise
+        given = {"nip": nip, "name": name, "email": email, "days": days}
+        return _form(request, given, {field: told(request, error).what})
+    return _link(request, invited, anew=False)
+
+
+@router.get("/invitations/{invitation_id}")
+async def one(request: Request, visitor: Inviting, invitation_id: str) -> HTMLResponse:
+    found = await invitations.one_invitation(visitor.klucznik, visitor.principal, invitation_id)
+    return render(request, "invitations/one.html", invitation=found, state=found.state(visitor.klucznik.clock.now()))
+
+
+@router.post("/invitations/{invitation_id}/link")
+async def another_link(request: Request, visitor: Inviting, invitation_id: str) -> HTMLResponse:
+    """Another link; shown this once."""
+    invited = await invitations.renew_link(visitor.klucznik, visitor.principal, invitation_id)
+    return _link(request, invited, anew=True)
+
+
+@router.post("/invitations/{invitation_id}/revoke")
+async def revoke(visitor: Inviting, invitation_id: str) -> RedirectResponse:
+    revoked = await invitations.revoke(visitor.klucznik, visitor.principal, invitation_id)
+    return RedirectResponse(f"/invitations/{revoked.id}", status_code=303)
+
+
+def link_of(request: Request, token: str) -> str:
+    return f"{settings_of(request).public_url}/i/{token}"
+
+
+def _number(days: str) -> int:
+    """0 where it is none: no invitation lasts so long."""
+    return int(days) if days.isascii() and days.isdigit() and len(days) < 4 else 0
+
+
+def _form(request: Request, given: dict[str, str], errors: dict[str, str] | None = None) -> HTMLResponse:
+    # What is far too long is not shown again: a company's name is not the place for it.
+    shown = {field: text[:200] for field, text in given.items()}
+    return render(
+        request, "invitations/new.html", status=422 if errors else 200, given=shown, errors=errors or {}, days=DAYS
+    )
+
+
+def _link(request: Request, invited: Invited, *, anew: bool) -> HTMLResponse:
+    return render(
+        request,
+        "invitations/link.html",
+        invitation=invited.invitation,
+        link=link_of(request, invited.token),
+        anew=anew,
+    )
