@@ -55,9 +55,14 @@ class Headers:
 
 @dataclass(frozen=True)
 class BodyLimit:
-    """Refuses a request whose body is larger than `LARGEST_BODY`, said or unsaid, before it is read into memory."""
+    """Refuses a request whose body is larger than `LARGEST_BODY`, said or unsaid, before it is read into memory.
+
+    Attributes:
+        refuse: answers those.
+    """
 
     app: ASGIApp
+    refuse: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +70,7 @@ class BodyLimit:
             return
         said = dict(scope["headers"]).get(b"content-length", b"0")
         if not said.isdigit() or int(said) > LARGEST_BODY:
-            await _too_large(scope, receive, send)
+            await self.refuse(scope, receive, send)
             return
         received, refused = 0, False
 
@@ -85,11 +90,11 @@ class BodyLimit:
                 await send(message)
             elif not refused:
                 refused = True
-                await _too_large(scope, receive, send)
+                await self.refuse(scope, receive, send)
 
         await self.app(scope, counted, replaced)
 
 
-async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+async def too_large(scope: Scope, receive: Receive, send: Send) -> None:
     answer = PlainTextResponse("413: the request is larger than 2 MiB\n", status_code=413)
     await answer(scope, receive, send)

@@ -20,7 +20,7 @@ class RequiresKey:
     held to it by `Caller.check_reaches`.
 
     Raises:
-        AccessDenied: ``key_missing``, ``key_unknown``, ``key_expired``, ``key_revoked``, ``not_allowed``.
+        AccessDenied: ``key_missing``, ``key_unknown``, ``key_expired``, ``key_revoked``, ``scope_missing``.
     """
 
     action: Action
@@ -31,5 +31,6 @@ class RequiresKey:
             raise AccessDenied("key_missing")
         principal = (await key_of(installation_of(request), secret.strip())).principal
         if not principal.may(self.action):
-            raise AccessDenied("not_allowed", action=self.action.value)
+            raise AccessDenied("scope_missing", scope=self.action.value)
+        request.state.caller = principal.id
         return Caller(principal, installation_of(request).acting(principal.id))

@@ -11,6 +11,7 @@ from klucznik.errors import (
     KsefRefused,
     KsefUnavailable,
     Paced,
+    Pkcs11Error,
     RateLimited,
     SignatureNeeded,
     StorageError,
@@ -28,10 +29,24 @@ _ACCESS = {
     "key_expired": 401,
     "key_revoked": 401,
     "page_unknown": 404,
+    "route_unknown": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
     "too_many_attempts": 429,
 }
 # What was asked for is not there; every other input error is about what was given.
 _ABSENT = ("_unknown", "not_connected", "certificate_not_listed", "certificate_not_held")
+# What was asked for is right in itself, and does not fit how things stand.
+_STANDS_OTHERWISE = {
+    **dict.fromkeys(("no_credential", "permission_cannot_do_this", "token_cannot_do_this"), 409),
+    **dict.fromkeys(("operator_not_set", "operator_without_credential", "operator_is_the_company"), 409),
+    **dict.fromkeys(("issuance_ended", "certificate_serves_others", "idempotency_key_in_use"), 409),
+    "changed_meanwhile": 412,
+}
+_AWAY = frozenset(
+    {"database_unreachable", "database_busy", "database_not_reached", "database_connection_lost"}
+    | {"database_connections_used_up"}
+)
 _BY_KIND: tuple[tuple[type[KlucznikError] | UnionType, int], ...] = (
     (KsefRefused | SubjectBusy | SignatureNeeded, 409),
     (KsefUnavailable, 503),
@@ -43,10 +58,14 @@ def status_of(error: KlucznikError) -> int:
     """400 to 599. What KSeF refuses is 409: the request was good, KSeF's state says no."""
     if isinstance(error, AccessDenied):
         return _ACCESS.get(error.reason, 403)
+    if isinstance(error, Pkcs11Error) and error.passing:
+        return 503
     if isinstance(error, InputError):
-        return 404 if error.reason.endswith(_ABSENT) else 422
+        return _STANDS_OTHERWISE.get(error.reason) or (404 if error.reason.endswith(_ABSENT) else 422)
     if isinstance(error, StorageError) and error.reason == "state_moved_on":
         return 409
+    if isinstance(error, StorageError) and error.reason in _AWAY:
+        return 503
     return next((status for kinds, status in _BY_KIND if isinstance(error, kinds)), 500)
 
 

@@ -24,7 +24,8 @@ from klucznik.cli.options import (
     question_for,
     with_password,
 )
-from klucznik.domain.connections import Method
+from klucznik.domain.connections import Method, parse_connection_name
+from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from klucznik.services.connect import Connected
     from klucznik.services.connections import ConnectionDetail, ConnectionStatus
     from klucznik.services.installation import Installation
-
-_LONGEST_NAME = 100
 
 
 def connect(
@@ -145,10 +144,10 @@ def _method_for(*, files: bool, token: bool) -> Method:
 
 
 def _name(text: str) -> str:
-    name = " ".join(text.split())
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise InputError("connection_name_malformed", limit=_LONGEST_NAME)
-    return name
+    try:
+        return parse_connection_name(text)
+    except InvalidValue as error:
+        raise InputError(error.reason, **error.data) from None
 
 
 def _token(settings: Settings, variable: str | None) -> KsefToken:

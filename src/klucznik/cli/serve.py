@@ -48,6 +48,7 @@ def serve(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
+    from klucznik.cli.outlets import outlets_from_environment
     from klucznik.operations.log import logging_to
     from klucznik.operations.metrics import Metrics
     from klucznik.operations.sight import Sight
@@ -71,11 +72,12 @@ def serve(
     gc.enable()  # unlike the other commands it may run for months
     shape = log_format or (LogFormat.TEXT if output.person_reads_errors else LogFormat.JSON)
     with closing(Place.take(given)) as place, logging_to(sys.stderr, shape, log_level, output.colours) as log:
+        outlets = outlets_from_environment()
         sight = Sight(log, None if place.metrics is None else Metrics())
 
         async def work(klucznik: Installation) -> None:
             app = create_app(klucznik, place.web)
-            await run(klucznik, app, place, sight, ready=lambda: _say_where(klucznik, place, output))
+            await run(klucznik, app, place, sight, outlets, ready=lambda: _say_where(klucznik, place, output))
 
         with_installation(settings, work, watcher=sight.watch)
 

@@ -14,6 +14,7 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from klucznik.cli.commands import with_installation
+from klucznik.cli.outlets import outlets_from_environment
 from klucznik.cli.output import Output
 from klucznik.cli.state import Settings
 from klucznik.operations import LogFormat, LogLevel
@@ -23,6 +24,7 @@ from klucznik.services.checks import check_once, checking
 from klucznik.services.engine import Engine
 from klucznik.services.engines import engine_for
 from klucznik.services.installation import Installation
+from klucznik.services.telling import tell_until_idle, telling
 
 if TYPE_CHECKING:
     from klucznik.operations.metrics import Metrics
@@ -52,7 +54,7 @@ def run(
     shape = log_format or (LogFormat.TEXT if output.person_reads_errors else LogFormat.JSON)
     to = logging_to(sys.stderr, shape, log_level, output.colours)
     with closing(listening) if listening else nullcontext(), to as log:
-        sight = _Sight(log, metrics, listening)
+        sight, outlets = _Sight(log, metrics, listening), outlets_from_environment()
 
         async def work(klucznik: Installation) -> None:
             engine = engine_for(klucznik, at_once=at_once, listener=sight.hear)
@@ -61,8 +63,9 @@ def run(
                 if until_idle:
                     await engine.run_until_idle()
                     await check_once(klucznik)
+                    await tell_until_idle(klucznik, outlets)
                 else:
-                    async with checking(klucznik):
+                    async with checking(klucznik), telling(klucznik, outlets):
                         await engine.run()
 
         with_installation(settings, work, watcher=sight.watch)

@@ -77,6 +77,11 @@ class Event(StrEnum):
     ONBOARDING_BEGUN = "onboarding_begun"
     ONBOARDING_SIGNED_IN = "onboarding_signed_in"  # the login rests in the vault until the onboarding ends
     ONBOARDING_ENDED = "onboarding_ended"  # connected, or given up
+    WEBHOOK_MADE = "webhook_made"
+    WEBHOOK_CHANGED = "webhook_changed"  # its secret, or whether anything is sent to it
+    WEBHOOK_DISABLED = "webhook_disabled"  # by us: nobody has answered there for too long
+    WEBHOOK_REMOVED = "webhook_removed"
+    DELIVERIES_REPLAYED = "deliveries_replayed"
     INVITATION_MADE = "invitation_made"
     INVITATION_OPENED = "invitation_opened"
     INVITATION_RENEWED = "invitation_renewed"  # another link; the one before is void

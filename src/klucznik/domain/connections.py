@@ -11,6 +11,21 @@ from enum import StrEnum
 
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject, SubjectType
+from klucznik.domain.values import InvalidValue
+
+LONGEST_NAME = 100
+
+
+def parse_connection_name(text: str) -> str:
+    """What people call a company: printable characters on one line, spaces put right.
+
+    Raises:
+        InvalidValue: there are none, or more than 100.
+    """
+    name = " ".join(text.split())
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidValue("connection_name_malformed", limit=LONGEST_NAME)
+    return name
 
 
 class Method(StrEnum):

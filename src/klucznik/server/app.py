@@ -9,12 +9,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from klucznik import web
 from klucznik.access.gate import visitor_of
-from klucznik.access.headers import BodyLimit, Headers
+from klucznik.access.headers import BodyLimit, Headers, too_large
+from klucznik.access.requests import Identified
 from klucznik.access.settings import WebSettings
 from klucznik.access.statuses import retry_after, status_of
+from klucznik.api import problems
+from klucznik.api.app import PREFIX, create_api
 from klucznik.errors import AccessDenied, InputError, KlucznikError
 from klucznik.services.installation import Installation
 from klucznik.web.pages import STATIC, render, told
@@ -30,13 +34,21 @@ def create_app(klucznik: Installation, settings: WebSettings) -> FastAPI:
     app.state.settings = settings
     for router in web.ROUTERS:
         app.include_router(router)
+    app.mount(PREFIX, create_api(klucznik, settings))
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_exception_handler(KlucznikError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_malformed)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, refuse=_too_large)
     app.add_middleware(Headers, secure=settings.secure)
+    app.add_middleware(Identified)
     return app
+
+
+async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    """Whoever talks to the API is told in its form."""
+    refuse = problems.too_large if scope["path"].startswith(f"{PREFIX}/") else too_large
+    await refuse(scope, receive, send)
 
 
 class _Static(StaticFiles):

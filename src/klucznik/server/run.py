@@ -28,6 +28,7 @@ from klucznik.services.checks import checking
 from klucznik.services.engine import Engine
 from klucznik.services.engines import engine_for
 from klucznik.services.installation import Installation
+from klucznik.services.telling import Outlets, telling
 
 # What was asked before the signal is answered; a browser that takes longer with its upload is not waited for.
 _FINISH_WITHIN_S = 60
@@ -76,13 +77,22 @@ class Place:
             self.metrics.close()
 
 
-async def serve(klucznik: Installation, app: ASGIApp, place: Place, sight: Sight, *, ready: Callable[[], None]) -> None:
+async def serve(
+    klucznik: Installation,
+    app: ASGIApp,
+    place: Place,
+    sight: Sight,
+    outlets: Outlets,
+    *,
+    ready: Callable[[], None],
+) -> None:
     """Until SIGTERM or Ctrl-C.
 
     Requests that are being answered then are finished, and of each issuance its present step; streams of events end.
     Said twice, nothing is waited for. SIGHUP reads the files of TLS again.
 
     Args:
+        outlets: where what happens is told, by the worker.
         ready: called once when requests are answered.
     """
     engine = engine_for(klucznik, listener=sight.hear) if place.settings.worker else None
@@ -109,6 +119,7 @@ async def serve(klucznik: Installation, app: ASGIApp, place: Place, sight: Sight
         )
         if engine is not None:
             await stack.enter_async_context(checking(klucznik))
+            await stack.enter_async_context(telling(klucznik, outlets))
             await engine.run()
         await stop.said.wait()
     sight.log.say("stopped")

@@ -26,9 +26,10 @@ from klucznik.domain.audit import (
     moment,
     row_bytes,
 )
+from klucznik.domain.events import happenings
 from klucznik.domain.identifiers import Subject
 from klucznik.keys.vault import Vault
-from klucznik.storage import audit
+from klucznik.storage import audit, events
 
 if TYPE_CHECKING:
     from klucznik.services.installation import Installation
@@ -38,14 +39,16 @@ _REMEMBERED = 10_000
 
 
 def record(installation: Installation, connection: Connection, subject: Subject | None, *entries: Entry) -> None:
-    """Part of the transaction that does what `entries` tell of.
+    """Part of the transaction that does what `entries` tell of. What of it is public becomes events.
 
     Args:
         subject: whose chain; None: that of the installation.
     """
     chain = INSTALLATION if subject is None else chain_of(installation.environment, subject)
-    pen = Pen(installation.vault, installation.actor or installation.owner, installation.heads)
-    pen.write(connection, chain, entries, now=installation.clock.now())
+    actor, now = installation.actor or installation.owner, installation.clock.now()
+    Pen(installation.vault, actor, installation.heads).write(connection, chain, entries, now=now)
+    for place, happening in enumerate(happenings(subject, entries)):
+        events.add(connection, installation.environment, happening, place=place, actor=actor, now=now)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from klucznik.domain.certificates import CertificateRecord, CertificateStatus, HeldCertificate
 from klucznik.domain.identifiers import Context, Subject
+from klucznik.errors import InputError
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.sign_in import sign_in, sign_out
-from klucznik.services.ways import way_for
+from klucznik.services.ways import holder_for, way_for
 from klucznik.storage import certificates, program_uses
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class SubjectCertificates:
     certificates: tuple[ListedCertificate, ...]
 
 
+@dataclass(frozen=True)
+class VaultCertificate:
+    """A certificate in the vault, and the programs that it was exported for."""
+
+    certificate: HeldCertificate
+    programs: tuple[str, ...]
+
+
 async def in_vault(installation: Installation) -> list[HeldCertificate]:
     """Everything in the vault for this environment, by serial number. Asks KSeF nothing."""
     found: list[HeldCertificate] = []
@@ -52,6 +61,51 @@ async def in_vault(installation: Installation) -> list[HeldCertificate]:
         if not page:
             return found
         after = page[-1].serial_number
+
+
+async def page_in_vault(
+    installation: Installation, *, size: int, after: str | None = None, only: Context | None = None
+) -> list[VaultCertificate]:
+    """A page of what is in the vault, by serial number, in three queries at most.
+
+    Args:
+        after: serial number of the last one of the page before.
+        only: what this company is acted for with, for those who may see no other.
+    """
+    environment = installation.environment
+
+    def read(transaction: Connection) -> list[VaultCertificate]:
+        holder = None if only is None else holder_for(transaction, environment, only)
+        if only is not None and holder is None:
+            return []
+        found = certificates.page(transaction, environment, after=after, size=size, subject=holder)
+        programs = program_uses.of_certificates(transaction, environment, [one.serial_number for one in found])
+        return [VaultCertificate(one, programs.get(one.serial_number, ())) for one in found]
+
+    return await installation.database.read(read)
+
+
+async def one_in_vault(
+    installation: Installation, serial_number: str, *, only: Context | None = None
+) -> VaultCertificate:
+    """A certificate whose key is here; `only` as for `page_in_vault`.
+
+    Raises:
+        InputError: ``certificate_not_held``.
+    """
+    environment = installation.environment
+
+    def read(transaction: Connection) -> VaultCertificate | None:
+        found = certificates.by_serial(transaction, environment, serial_number)
+        if found is None or (only is not None and holder_for(transaction, environment, only) != found.subject):
+            return None
+        programs = program_uses.of_certificates(transaction, environment, [serial_number])
+        return VaultCertificate(found, programs.get(serial_number, ()))
+
+    found = await installation.database.read(read)
+    if found is None:
+        raise InputError("certificate_not_held", serial=serial_number)
+    return found
 
 
 async def programs_of(installation: Installation, serial_numbers: Sequence[str]) -> dict[str, tuple[str, ...]]:

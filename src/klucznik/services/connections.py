@@ -63,13 +63,26 @@ class ConnectionDetail:
 
 
 async def page_of_connections(
-    installation: Installation, *, size: int = PAGE, after: Connection | None = None, method: Method | None = None
+    installation: Installation,
+    *,
+    size: int = PAGE,
+    after: Context | None = None,
+    method: Method | None = None,
+    health: Health | None = None,
+    only: Context | None = None,
 ) -> list[ConnectionStatus]:
-    """Connections by their companies' numbers, in two queries however many there are."""
+    """Connections by their companies' numbers, in two queries however many there are.
+
+    Args:
+        after: the company of the last one of the page before.
+        only: this company alone, for those who may see no other.
+    """
     environment, now = installation.environment, installation.clock.now()
 
     def read(transaction: Transaction) -> list[ConnectionStatus]:
-        found = connections.page(transaction, environment, size=size, after=after, method=method)
+        found = connections.page(
+            transaction, environment, size=size, after=after, method=method, health=health, only=only
+        )
         subjects = {one.subject for one in found if one.subject is not None and one.method.is_by_certificate}
         held = certificates.of_subjects(transaction, environment, subjects)
         return [_status(one, [] if one.subject is None else held.get(one.subject, []), now) for one in found]
@@ -81,11 +94,11 @@ async def all_connections(
     installation: Installation, *, method: Method | None = None
 ) -> AsyncIterator[ConnectionStatus]:
     """Every connection, page by page."""
-    after: Connection | None = None
+    after: Context | None = None
     while found := await page_of_connections(installation, after=after, method=method):
         for one in found:
             yield one
-        after = found[-1].connection
+        after = found[-1].connection.context
 
 
 async def find_connection(installation: Installation, context: Context) -> Connection:
@@ -122,6 +135,34 @@ async def one_connection(installation: Installation, context: Context) -> Connec
         )
 
     return await installation.database.read(read)
+
+
+async def change(
+    installation: Installation, seen: Connection, *, name: str | None = None, revokes_superseded: bool | None = None
+) -> Connection:
+    """Change what is given of a connection as it was seen, and leave the rest.
+
+    Args:
+        name: see `parse_connection_name`.
+
+    Raises:
+        StorageError: ``state_moved_on``: somebody else has changed it since.
+    """
+    changed = replace(
+        seen,
+        name=seen.name if name is None else name,
+        revokes_superseded=seen.revokes_superseded if revokes_superseded is None else revokes_superseded,
+    )
+    if changed == seen:
+        return seen
+
+    def commit(transaction: Transaction) -> Connection:
+        saved = connections.save(transaction, changed, now=installation.clock.now())
+        facts: dict[str, Fact] = {"name": saved.name, "revokes_superseded": saved.revokes_superseded}
+        record(installation, transaction, Event.CONNECTION_CHANGED, saved, **facts)
+        return saved
+
+    return await installation.database.write(commit)
 
 
 async def disconnect(installation: Installation, context: Context) -> ConnectionDetail:

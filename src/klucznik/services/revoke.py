@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.certificates import CertificateRecord, RevocationReason
-from klucznik.domain.identifiers import Context
+from klucznik.domain.identifiers import Context, Subject
 from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.certificates import REVOKED_OR_SOON, learn_revocations, programs_of
@@ -17,7 +17,7 @@ from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.sign_in import SignedIn, sign_in, sign_out
 from klucznik.services.ways import signer_for
-from klucznik.storage import certificates
+from klucznik.storage import certificates, connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,21 +59,26 @@ async def revoke(
     *,
     reason: RevocationReason = RevocationReason.UNSPECIFIED,
     end_sessions: bool = False,
+    spares_others: bool = False,
     confirm: Callable[[Revocation], bool],
     listener: Listener = unheard,
 ) -> Revoked:
     """Revoke a certificate of the subject that signs in.
 
     Args:
+        spares_others: refuse where the same subject signs in for further companies, for those who may not touch them.
         end_sessions: end the subject's other sessions in this company too: those opened with the certificate live on.
             A certificate that has been revoked before is no error then.
         confirm: is shown what will be revoked and must agree; revoking cannot be undone.
 
     Raises:
-        InputError: ``certificate_not_listed`` (KSeF lists none such for this subject), ``not_confirmed``.
+        InputError: ``certificate_not_listed`` (KSeF lists none such for this subject), ``not_confirmed``,
+            ``certificate_serves_others``.
         KsefRefused: 25008, 25009.
     """
     signer = await signer_for(installation, context, credential)
+    if spares_others:
+        await _check_serves_alone(installation, context, signer.subject)
     signed_in = await sign_in(installation, context, signer, listener=listener)
     try:
         listed = [record async for record in signed_in.session.certificates(serial_number=serial_number)]
@@ -93,6 +98,14 @@ async def revoke(
     finally:
         await sign_out(signed_in)
     return replace(revoked, sessions_ended=ended)
+
+
+async def _check_serves_alone(installation: Installation, context: Context, subject: Subject) -> None:
+    served = await installation.database.read(
+        lambda connection: connections.of_subject(connection, installation.environment, subject)
+    )
+    if any(one.context != context for one in served):
+        raise InputError("certificate_serves_others")
 
 
 async def _revoked_before(installation: Installation, asked: Revocation) -> Revoked:

@@ -128,8 +128,9 @@ async def _look_at(installation: Installation, connection: Connection, listener:
 
 
 async def _page(installation: Installation, last: Connection | None) -> list[Connection]:
+    after = None if last is None else last.context
     return await installation.database.read(
-        lambda transaction: connections.page(transaction, installation.environment, size=_PAGE, after=last)
+        lambda transaction: connections.page(transaction, installation.environment, size=_PAGE, after=after)
     )
 
 

@@ -86,10 +86,18 @@ def of_subjects(
 
 
 def page(
-    connection: Connection, environment: Environment, *, after: str | None = None, size: int = 1000
+    connection: Connection,
+    environment: Environment,
+    *,
+    after: str | None = None,
+    size: int = 1000,
+    subject: Subject | None = None,
 ) -> list[HeldCertificate]:
-    """Everything in the vault for an environment, paged by serial number."""
+    """Everything in the vault for an environment, or for one subject there, paged by serial number."""
     query = _HELD.where(certificates.c.environment == environment.value)
+    if subject is not None:
+        kind, value = subject.type.value, subject.value
+        query = query.where(certificates.c.subject_type == kind, certificates.c.subject_value == value)
     if after is not None:
         query = query.where(certificates.c.serial_number > after)
     rows = connection.execute(query.order_by(certificates.c.serial_number).limit(size))

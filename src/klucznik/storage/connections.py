@@ -92,11 +92,19 @@ def page(
     environment: Environment,
     *,
     size: int,
-    after: Connection | None = None,
+    after: Context | None = None,
     method: Method | None = None,
+    health: Health | None = None,
+    only: Context | None = None,
 ) -> list[Connection]:
-    """Connections by their context; `after` is the last one of the page before."""
-    rows = transaction.execute(_further(environment, after, method).limit(size))
+    """Connections by their context; `after` is that of the last one of the page before."""
+    query = _further(environment, after, method)
+    if health is not None:
+        query = query.where(connections.c.health == health.value)
+    if only is not None:
+        kind, value = only.type.value, only.value
+        query = query.where(connections.c.context_type == kind, connections.c.context_value == value)
+    rows = transaction.execute(query.limit(size))
     return [_connection(row) for row in rows]
 
 
@@ -115,7 +123,7 @@ def next_to_be_checked(
         after: the one before it in this round.
     """
     awaited = connections.c.health == Health.AWAITING_GRANT.value
-    query = _further(environment, after, None).where(
+    query = _further(environment, None if after is None else after.context, None).where(
         connections.c.method.in_([one.value for one in methods]),
         connections.c.checked_at.is_(None)
         | (connections.c.checked_at < looked_at_before)
@@ -125,13 +133,13 @@ def next_to_be_checked(
     return None if row is None else _connection(row)
 
 
-def _further(environment: Environment, after: Connection | None, method: Method | None) -> Select[Any]:
+def _further(environment: Environment, after: Context | None, method: Method | None) -> Select[Any]:
     """By context, from the one after `after` on."""
     query = select(connections).where(connections.c.environment == environment.value)
     if method is not None:
         query = query.where(connections.c.method == method.value)
     if after is not None:
-        kind, value = after.context.type.value, after.context.value
+        kind, value = after.type.value, after.value
         further = (connections.c.context_type == kind) & (connections.c.context_value > value)
         query = query.where((connections.c.context_type > kind) | further)
     return query.order_by(connections.c.context_type, connections.c.context_value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from sqlalchemy import Connection, Insert, Table, text
@@ -27,6 +28,12 @@ def insert_unless_there(connection: Connection, table: Table, **values: object) 
     """Whether the row is ours; False where one with the same key was there first."""
     statement = _insert_or_nothing(table, connection.dialect.name)
     return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+def add_unless_there(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Add those rows of which none with the same key is there."""
+    if rows:
+        connection.execute(_insert_or_nothing(table, connection.dialect.name), rows)
 
 
 @cache

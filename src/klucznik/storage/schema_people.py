@@ -5,7 +5,7 @@ Of every token that opens something only its SHA-256 is kept; what has to be rea
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from klucznik.storage.columns import UtcDateTime
 from klucznik.storage.metadata import metadata
@@ -206,22 +206,24 @@ import_lines = Table(
     Column("outcome", String(24)),
 )
 
-# What happened, in the order in which it is told to webhooks and streams; written with the audit log.
+# What happened, for webhooks, streams and notices; written with the audit log.
 events = Table(
     "events",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    # Told once where it is made of what the event is about (`storage.events`).
+    Column("id", String(32), primary_key=True),
     Column("environment", String(16), nullable=False),
+    # Its place in the order in which events are told; given when nothing before it can appear any more.
+    Column("number", BigInteger),
     Column("at", UtcDateTime, nullable=False),
     Column("kind", String(40), nullable=False),
     Column("context_value", String(64)),
     Column("issuance_id", String(32)),
     Column("actor", String(128), nullable=False),
     Column("data", JSON, nullable=False),
-    # Whether deliveries and notifications have been made of it.
-    Column("told_at", UtcDateTime),
-    Index(None, "environment", "context_value", "id"),
-    Index(None, "environment", "told_at"),
+    Index(None, "environment", "number", unique=True),
+    Index(None, "environment", "context_value", "number"),
+    Index(None, "environment", "at"),
 )
 
 webhooks = Table(
@@ -236,6 +238,12 @@ webhooks = Table(
     Column("created_by", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("disabled_at", UtcDateTime),
+    # Why: by somebody, or because it did not answer for too long.
+    Column("disabled_because", String(40)),
+    # Since when nothing has been accepted; None: the last delivery was.
+    Column("failing_since", UtcDateTime),
+    # Nothing is sent before this: who does not answer is not asked for each delivery anew.
+    Column("rests_until", UtcDateTime),
     Column("version", Integer, nullable=False),
 )
 
@@ -244,17 +252,20 @@ webhook_deliveries = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("webhook_id", String(32), ForeignKey("webhooks.id"), nullable=False),
-    Column("event_id", Integer, ForeignKey("events.id"), nullable=False),
+    Column("event_id", String(32), ForeignKey("events.id"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", UtcDateTime),
     Column("status", Integer),
     Column("problem", String(40)),
     Column("created_at", UtcDateTime, nullable=False),
+    # When it became due for the first time, or anew; it is given up days after that.
+    Column("asked_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("version", Integer, nullable=False),
     Index(None, "webhook_id", "created_at", "id"),
-    Index(None, "due_at"),
+    Index(None, "webhook_id", "due_at"),
+    Index(None, "event_id", "webhook_id", unique=True),
 )
 
 # What somebody is to be told by e-mail, until it is told. `about` makes sure that each thing is told once.
@@ -286,7 +297,13 @@ idempotency_keys = Table(
     # None while the first request is being answered.
     Column("status", Integer),
     Column("headers", JSON(none_as_null=True)),
-    Column("body", LargeBinary),
+    # The id of what was made, from the transaction that made it: whoever comes after a crash makes no second one.
+    Column("made", String(64)),
+    # The body, sealed: it may hold what is told only once.
+    Column("algorithm", String(16)),
+    Column("data_key_id", String(64), ForeignKey("data_keys.id")),
+    Column("nonce", LargeBinary),
+    Column("ciphertext", LargeBinary),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "created_at"),
 )

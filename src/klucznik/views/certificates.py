@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from klucznik.domain.certificates import HeldCertificate
@@ -15,8 +16,12 @@ from klucznik.views.parts import Json, certificate, context, limits, moment, sub
 
 
 def subject_limits(value: SubjectLimits) -> Json:
+    return {"outcome": "limits", **limits_of_subject(value)}
+
+
+def limits_of_subject(value: SubjectLimits) -> dict[str, Json]:
+    """Both limits, and whose they are."""
     return {
-        "outcome": "limits",
         "subject": subject(value.subject),
         "context": context(value.context),
         "limits": limits(value.limits),
@@ -28,24 +33,34 @@ def vault(held: list[HeldCertificate], programs: Mapping[str, tuple[str, ...]]) 
     return {
         "outcome": "certificates",
         "source": "vault",
-        "certificates": [
-            {
-                **certificate(one),
-                "subject": subject(one.subject),
-                "origin": one.origin.value,
-                "revoked_at": moment(one.revoked_at),
-                "programs": list(programs.get(one.serial_number, ())),
-            }
-            for one in held
-        ],
+        "certificates": [in_vault(one, programs.get(one.serial_number, ())) for one in held],
     }
+
+
+def in_vault(value: HeldCertificate, programs: Sequence[str]) -> dict[str, Json]:
+    """A certificate whose key is here."""
+    return {
+        **certificate(value),
+        "subject": subject(value.subject),
+        "origin": value.origin.value,
+        "revoked_at": moment(value.revoked_at),
+        "programs": list(programs),
+    }
+
+
+def with_pem(value: HeldCertificate, programs: Sequence[str]) -> dict[str, Json]:
+    """The same with the certificate itself, as PEM."""
+    return {**in_vault(value, programs), "pem": ssl.DER_cert_to_PEM_cert(value.der)}
 
 
 def listed(value: SubjectCertificates) -> Json:
     """What KSeF lists."""
+    return {"outcome": "certificates", "source": "ksef", **listed_of_subject(value)}
+
+
+def listed_of_subject(value: SubjectCertificates) -> dict[str, Json]:
+    """All certificates of a subject, as KSeF lists them."""
     return {
-        "outcome": "certificates",
-        "source": "ksef",
         "subject": subject(value.subject),
         "certificates": [
             {
@@ -65,8 +80,12 @@ def listed(value: SubjectCertificates) -> Json:
 
 
 def revoked(value: Revoked) -> Json:
+    return {"outcome": "revoked", **revocation(value)}
+
+
+def revocation(value: Revoked) -> dict[str, Json]:
+    """What was revoked."""
     return {
-        "outcome": "revoked",
         "serial": value.record.serial_number,
         "type": value.record.type.value,
         "name": value.record.name,

@@ -13,28 +13,28 @@ from klucznik.views.permissions import connection
 
 
 def connections(value: Sequence[ConnectionStatus]) -> Json:
-    return {"outcome": "connections", "connections": [_status(one) for one in value]}
+    return {"outcome": "connections", "connections": [status(one) for one in value]}
 
 
 def one_connection(value: ConnectionDetail) -> Json:
-    return {"outcome": "connection", "connection": _detail(value)}
+    return {"outcome": "connection", "connection": detail(value)}
 
 
 def connected(value: Connected) -> Json:
     token = value.token
     return {
         "outcome": "connected",
-        "connection": _detail(value.detail),
+        "connection": detail(value.detail),
         "method_before": None if value.before is None else value.before.method.value,
         "token": None if token is None else {"reference": token.reference_number, "permissions": [*token.permissions]},
     }
 
 
 def disconnected(value: ConnectionDetail) -> Json:
-    return {"outcome": "disconnected", "connection": _detail(value)}
+    return {"outcome": "disconnected", "connection": detail(value)}
 
 
-def _status(value: ConnectionStatus) -> dict[str, Json]:
+def status(value: ConnectionStatus) -> dict[str, Json]:
     following = value.next_date
     return {
         **connection(value.connection),
@@ -43,10 +43,10 @@ def _status(value: ConnectionStatus) -> dict[str, Json]:
     }
 
 
-def _detail(value: ConnectionDetail) -> dict[str, Json]:
+def detail(value: ConnectionDetail) -> dict[str, Json]:
     by_token = value.status.connection.method is Method.TOKEN
     return {
-        **_status(value.status),
+        **status(value.status),
         "programs": [
             {"serial": one.certificate.serial_number, "programs": list(one.programs)}
             for one in value.held

@@ -27,30 +27,32 @@ def outcome(value: Outcome | Issuance, words: Words) -> Json:
     return issued(value)
 
 
-def ordered(issuance: Issuance) -> Json:
+def ordered(value: Issuance) -> Json:
     """An order that is left to a worker."""
-    return {"outcome": "ordered", "issuance": _issuance(issuance)}
+    return {"outcome": "ordered", "issuance": issuance(value)}
 
 
 def issuances(found: Sequence[IssuanceStatus]) -> Json:
     """Issuances with their requests, newest first."""
     return {
         "outcome": "issuances",
-        "issuances": [
-            {
-                **_issuance(one.issuance),
-                "requests_spent": one.spent,
-                "requests": [_enrollment(row) for row in one.enrollments],
-            }
-            for one in found
-        ],
+        "issuances": [status(one) for one in found],
+    }
+
+
+def status(one: IssuanceStatus) -> dict[str, Json]:
+    """An issuance with its requests."""
+    return {
+        **issuance(one.issuance),
+        "requests_spent": one.spent,
+        "requests": [_enrollment(row) for row in one.enrollments],
     }
 
 
 def cancelled(done: Cancelled) -> Json:
     return {
         "outcome": "cancelled",
-        "issuance": _issuance(done.issuance),
+        "issuance": issuance(done.issuance),
         "requests_spent": done.spent,
         "requests_saved": done.saved,
     }
@@ -96,7 +98,7 @@ def waiting_for_limits(value: WaitingForLimits, words: Words) -> Json:
     }
 
 
-def _issuance(value: Issuance) -> dict[str, Json]:
+def issuance(value: Issuance) -> dict[str, Json]:
     wait = None if value.state.ended else value.wait
     return {
         "id": value.id,

@@ -19,8 +19,12 @@ from klucznik.views.parts import Json, context, moment, subject
 
 
 def operator(value: OperatorStatus) -> Json:
+    return {"outcome": "operator", **operator_status(value)}
+
+
+def operator_status(value: OperatorStatus) -> dict[str, Json]:
+    """Who the operator is, and what it signs in with."""
     return {
-        "outcome": "operator",
         "nip": value.operator.nip,
         "name": value.operator.name,
         "credentials": [
@@ -70,7 +74,12 @@ def expected(value: Expected, words: Words) -> Json:
 
 
 def verified(value: Verified, words: Words) -> Json:
-    return {"outcome": "verified", "context": context(value.connection.context), **_verified(value, words)}
+    return {"outcome": "verified", **verification(value, words)}
+
+
+def verification(value: Verified, words: Words) -> dict[str, Json]:
+    """What a look at a connection has found."""
+    return {"context": context(value.connection.context), **_verified(value, words)}
 
 
 def verified_all(value: Sequence[Looked], words: Words) -> Json:
@@ -101,6 +110,7 @@ def connection(value: Connection) -> dict[str, Json]:
         "health_since": moment(value.health_since),
         "health_code": value.health_code,
         "checked_at": moment(value.checked_at),
+        "revokes_superseded": value.revokes_superseded,
     }
 
 

@@ -363,8 +363,10 @@ async def test_a_backup_of_an_earlier_revision_becomes_todays_tables(ksef: Sandb
     earlier = scripts().get_revision(revision).down_revision
     nip = some_nip()
     async with furnished(tmp_path / "old", ksef, nip, company(nip, ksef)) as old:
-        # That revision had no such table; its migration makes the connection out of the certificates.
-        await old.database.write(lambda connection: connection.execute(text("DELETE FROM connections")))
+        # That revision had no such tables; its migration makes the connection out of the certificates.
+        for delete in ("DELETE FROM connections", "DELETE FROM events"):
+            statement = text(delete)
+            await old.database.write(lambda connection, statement=statement: connection.execute(statement))  # type: ignore[misc]
         keys = await old.database.read(
             lambda connection: connection.execute(text("SELECT id FROM data_keys")).scalars().all()
         )

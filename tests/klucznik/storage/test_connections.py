@@ -81,13 +81,13 @@ async def test_pages_show_every_connection_once_by_its_number(database: Database
     nips = [f"11111111{number:02d}" for number in range(11, 34)]
     await add(database, *(connection(nip) for nip in reversed(nips)))
     shown: list[str] = []
-    after: Connection | None = None
+    after: Context | None = None
     while True:
         page = await database.read(partial(connections.page, environment=Environment.SANDBOX, size=5, after=after))
         if not page:
             break
         shown += [one.context.value for one in page]
-        after = page[-1]
+        after = page[-1].context
     assert shown == nips
 
 

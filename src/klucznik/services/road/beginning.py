@@ -139,4 +139,6 @@ def refused_by(issuance: Issuance, limits: Limits, findings: tuple[Finding, ...]
         "kept_back": max(finding.reserved for finding in findings),
         "reasons": [finding.code.value for finding in findings],
     }
+    if issuance.replaces is not None:
+        facts["renewal"] = True
     return Entry(Event.PREFLIGHT_REFUSED, facts, issuance.id)

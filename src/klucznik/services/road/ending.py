@@ -22,6 +22,8 @@ async def finish(road: Road, issuance: Issuance, unsent: Sequence[Enrollment], *
 async def end(road: Road, issuance: Issuance, unsent: Sequence[Enrollment], *why: Entry) -> Issuance:
     """Save `issuance`, with those that will not be sent; at its end its login is forgotten."""
     ended: dict[str, Fact] = {"state": issuance.state.value, "never_sent": [row.name for row in unsent]}
+    if issuance.replaces is not None:
+        ended["renewal"] = True
     entries = [*why, Entry(Event.ISSUANCE_ENDED, ended, issuance.id)] if issuance.state.ended else why
 
     def commit(connection: Connection) -> Issuance:

@@ -14,22 +14,25 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "events",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("environment", sa.String(length=16), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("context_value", sa.String(length=64), nullable=True),
         sa.Column("issuance_id", sa.String(length=32), nullable=True),
         sa.Column("actor", sa.String(length=128), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
-        sa.Column("told_at", UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_events_environment_at"), ["environment", "at"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_events_environment_context_value_id"), ["environment", "context_value", "id"], unique=False
+            batch_op.f("ix_events_environment_context_value_number"),
+            ["environment", "context_value", "number"],
+            unique=False,
         )
-        batch_op.create_index(batch_op.f("ix_events_environment_told_at"), ["environment", "told_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_events_environment_number"), ["environment", "number"], unique=True)
 
     op.create_table(
         "failed_sign_ins",
@@ -49,8 +52,13 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("headers", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("made", sa.String(length=64), nullable=True),
+        sa.Column("algorithm", sa.String(length=16), nullable=True),
+        sa.Column("data_key_id", sa.String(length=64), nullable=True),
+        sa.Column("nonce", sa.LargeBinary(), nullable=True),
+        sa.Column("ciphertext", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["data_key_id"], ["data_keys.id"], name=op.f("fk_idempotency_keys_data_key_id")),
         sa.PrimaryKeyConstraint("principal", "key", name=op.f("pk_idempotency_keys")),
     )
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
@@ -149,6 +157,9 @@ def upgrade() -> None:
         sa.Column("created_by", sa.String(length=64), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("disabled_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("disabled_because", sa.String(length=40), nullable=True),
+        sa.Column("failing_since", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("rests_until", UtcDateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
     )
@@ -295,13 +306,14 @@ def upgrade() -> None:
         "webhook_deliveries",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("webhook_id", sa.String(length=32), nullable=False),
-        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("problem", sa.String(length=40), nullable=True),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("asked_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("ended_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_webhook_deliveries_event_id")),
@@ -309,11 +321,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
     )
     with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_webhook_deliveries_due_at"), ["due_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_webhook_deliveries_event_id_webhook_id"), ["event_id", "webhook_id"], unique=True
+        )
         batch_op.create_index(
             batch_op.f("ix_webhook_deliveries_webhook_id_created_at_id"),
             ["webhook_id", "created_at", "id"],
             unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_webhook_deliveries_webhook_id_due_at"), ["webhook_id", "due_at"], unique=False
         )
 
     with op.batch_alter_table("issuances", schema=None) as batch_op:

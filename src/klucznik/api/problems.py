@@ -1,0 +1,225 @@
+"""Errors of the API: Problem Details (RFC 9457), with the reasons, the data and the words that every interface has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from klucznik.access.gate import installation_of
+from klucznik.access.requests import request_id
+from klucznik.access.statuses import retry_after, status_of
+from klucznik.api.language import words_of
+from klucznik.domain.values import InvalidValue
+from klucznik.errors import AccessDenied, Datum, InputError, KlucznikError, KsefRefused
+from klucznik.messages.errors import error_text
+
+MEDIA_TYPE = "application/problem+json"
+# Where nobody knows when KSeF or the database will be back.
+_COME_BACK_IN_S = 10
+_ABSENT = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
+_OF_KSEF = frozenset({"status", "code", "text", "details", "trace_id"})
+
+_log = logging.getLogger("klucznik.api")
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one part of a request.
+
+    `pointer` is a JSON pointer into the body; for a parameter, its name is after the slash.
+    """
+
+    model_config = ConfigDict(extra="forbid", title="FieldProblem")
+
+    where: str = Field(description="`body`, `query`, `path` or `header`", examples=["body"])
+    pointer: str = Field(description="JSON pointer (RFC 6901) of the part", examples=["/nip"])
+    code: str = Field(description="What is wrong with it, for machines", examples=["missing"])
+    detail: str = Field(examples=["The value is missing."])
+
+
+class KsefProblem(BaseModel):
+    """What KSeF itself has said; its help desk asks for the trace id."""
+
+    model_config = ConfigDict(extra="forbid", title="KsefProblem")
+
+    status: int | None = Field(description="HTTP status of KSeF's answer", examples=[400])
+    code: int | None = Field(description="KSeF's code", examples=[25006])
+    text: str = Field(description="KSeF's words")
+    details: list[str]
+    trace_id: str | None
+
+
+class Problem(BaseModel):
+    """Why a request was not carried out (RFC 9457). `reason` is what a program decides by; its names are kept."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        title="Problem",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:klucznik:problem:not_connected",
+                    "title": "Not found",
+                    "status": 404,
+                    "detail": "The company 5265877635 is not connected here.",
+                    "instance": "urn:klucznik:request:6f1c1bb0b6a54b8c9a3f5f6d6f0b8f0a",
+                    "reason": "not_connected",
+                    "data": {"nip": "5265877635"},
+                    "now": "Connect it first.",
+                    "who": None,
+                    "changed_by": None,
+                    "ksef": None,
+                    "errors": [],
+                }
+            ]
+        },
+    )
+
+    type: str = Field(description="`urn:klucznik:problem:` and the reason")
+    title: str = Field(description="What kind of problem it is, in words")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="What happened, in the language of `Accept-Language` (Polish when it says nothing)")
+    instance: str = Field(description="`urn:klucznik:request:` and the id in `X-Request-Id`")
+    reason: str = Field(description="Stable name of what happened")
+    data: dict[str, str | int | None] = Field(description="The numbers and names that the words are about")
+    now: str | None = Field(description="What to do, in words")
+    who: str | None = Field(description="Who can change it, in words")
+    changed_by: str | None = Field(description="Who can change it, for machines")
+    ksef: KsefProblem | None
+    errors: list[FieldProblem] = Field(description="Each part of the request that is wrong; of 422 alone")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Every error of `app` becomes a problem."""
+    app.add_exception_handler(KlucznikError, _on_error)
+    app.add_exception_handler(InvalidValue, _on_invalid_value)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_malformed)
+    app.add_exception_handler(Exception, _on_surprise)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For `responses` of a route: those that its own work can end with. What every route has is added by `openapi`."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def problem(request: Request, error: KlucznikError, *, errors: Sequence[FieldProblem] = ()) -> Response:
+    """The answer that tells of an error."""
+    words, status = words_of(request), status_of(error)
+    text = error_text(error, words)
+    told = Problem(
+        type=f"urn:klucznik:problem:{error.reason}",
+        title=words.say(f"problem.title.{status}"),
+        status=status,
+        detail=text.what,
+        instance=f"urn:klucznik:request:{request_id(request)}",
+        reason=error.reason,
+        data=_data(error),
+        now=text.now,
+        who=text.who,
+        changed_by=None if text.changed_by is None else text.changed_by.value,
+        ksef=_ksef(error),
+        errors=list(errors),
+    )
+    return JSONResponse(
+        told.model_dump(), status, headers=_headers(request, error, status, words.language), media_type=MEDIA_TYPE
+    )
+
+
+async def too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to a body that is not even read."""
+    await problem(Request(scope), AccessDenied("body_too_large"))(scope, receive, send)
+
+
+def _data(error: KlucznikError) -> dict[str, Datum]:
+    left_out = _OF_KSEF if isinstance(error, KsefRefused) else frozenset[str]()
+    return {name: value for name, value in error.data.items() if name not in left_out}
+
+
+def _ksef(error: KlucznikError) -> KsefProblem | None:
+    if not isinstance(error, KsefRefused):
+        return None
+    return KsefProblem(
+        status=error.status, code=error.code, text=error.text, details=list(error.details), trace_id=error.trace_id
+    )
+
+
+def _headers(request: Request, error: KlucznikError, status: int, language: str) -> dict[str, str]:
+    headers = {"content-language": language, "vary": "Accept-Language"}
+    if status == 401:
+        invalid = "" if error.reason == "key_missing" else ', error="invalid_token"'
+        headers["www-authenticate"] = f'Bearer realm="klucznik"{invalid}'
+    seconds = retry_after(error, installation_of(request).clock.now().timestamp())
+    if seconds is None and status == 503:
+        seconds = _COME_BACK_IN_S
+    if seconds is not None:
+        headers["retry-after"] = str(seconds)
+    return headers
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, KlucznikError)  # noqa: S101  registered for these alone
+    return problem(request, error)
+
+
+async def _on_invalid_value(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidValue)  # noqa: S101  registered for these alone
+    return problem(request, InputError(error.reason, **error.data))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses: no such route, no such method, too large."""
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for these alone
+    reason = _ABSENT.get(error.status_code)
+    answer = problem(request, InputError("request_malformed") if reason is None else AccessDenied(reason))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _on_malformed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for these alone
+    return problem(request, InputError("request_malformed"), errors=[_field(request, one) for one in error.errors()])
+
+
+async def _on_surprise(request: Request, error: Exception) -> Response:
+    # Not with its text: that of a foreign error may hold anything.
+    _log.error("request %s met an unforeseen %s", request_id(request), type(error).__name__)
+    return problem(request, KlucznikError("api_failed"))
+
+
+_CODES = {
+    "missing": "missing",
+    "extra_forbidden": "unknown",
+    "json_invalid": "not_json",
+    "model_attributes_type": "not_json",
+    "enum": "not_one_of_these",
+    "literal_error": "not_one_of_these",
+}
+
+
+def _field(request: Request, error: dict[str, Any]) -> FieldProblem:
+    """The value itself is never told back: it may be a password in the wrong place."""
+    where, *path = error["loc"]
+    code = _CODES.get(error["type"], "malformed")
+    if code == "not_json":
+        path = []
+    expected = str(error.get("ctx", {}).get("expected", ""))
+    return FieldProblem(
+        where=str(where),
+        pointer="".join(f"/{_escaped(part)}" for part in path),
+        code=code,
+        detail=words_of(request).say(f"problem.field.{code}", expected=expected),
+    )
+
+
+def _escaped(part: object) -> str:
+    return str(part)[:80].replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,127 @@
+"""What every route of the API keeps to: a key with a scope, problems that a program can read, ids, the description."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+from tests.klucznik.api.worlds import connected, program, reason, stranger
+from tests.klucznik.world import installed, some_nip
+
+from klucznik.access.headers import LARGEST_BODY
+from klucznik.api.language import preferred
+from klucznik.api.openapi import routes, scope_of
+from klucznik.domain.roles import SCOPES
+from ksef_sandbox import Sandbox
+
+SOME = {"nip": "5265877635", "serial": "0123456789ABCDEF", "issuance": "0" * 32}
+
+
+def asked(route: APIRoute) -> tuple[str, str]:
+    """A request that a route would answer, were it let through."""
+    (method,) = route.methods or {""}
+    return method, route.path.format_map(SOME)
+
+
+async def test_no_route_is_open_to_a_program_without_the_key_and_the_scope(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, stranger(klucznik) as nobody:
+        assert len(routes()) >= 10
+        for route in routes():
+            method, path = asked(route)
+            refused = await nobody.request(method, path)
+            assert (refused.status_code, reason(refused)) == (401, "key_missing"), route.path
+            assert refused.headers["www-authenticate"] == 'Bearer realm="klucznik"'
+            others = [scope.value for scope in SCOPES if scope is not scope_of(route)]
+            async with program(klucznik, *others) as somebody:
+                refused = await somebody.request(method, path)
+                assert (refused.status_code, reason(refused)) == (403, "scope_missing"), route.path
+                assert refused.json()["data"] == {"scope": scope_of(route).value}
+
+
+async def test_a_key_that_is_not_ours_is_told_apart_from_none(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, stranger(klucznik) as nobody:
+        refused = await nobody.get("/connections", headers={"authorization": "Bearer klk_wrong"})
+        assert reason(refused) == "key_unknown"
+        assert refused.headers["www-authenticate"].endswith('error="invalid_token"')
+        assert "klk_wrong" not in refused.text
+
+
+async def test_what_is_not_served_is_a_problem_too(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        assert reason(await caller.get("/no/such/route")) == "route_unknown"
+        refused = await caller.put("/connections")
+        assert (refused.status_code, reason(refused)) == (405, "method_not_allowed")
+        assert "GET" in refused.headers["allow"]
+        large = await caller.post("/anything", content=b"x" * (LARGEST_BODY + 1))
+        assert (large.status_code, reason(large)) == (413, "body_too_large")
+
+
+async def test_a_malformed_request_is_told_field_by_field_and_never_quoted(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        nip = await connected(klucznik, ksef)
+        body = {"name": ["a-secret"], "revokes_superseded": None, "a/b": 1}
+        refused = await caller.patch(f"/connections/{nip}", json=body)
+        assert reason(refused) == "request_malformed"
+        found = {(one["where"], one["pointer"], one["code"]) for one in refused.json()["errors"]}
+        assert found == {("body", "/name", "malformed"), ("body", "/a~1b", "unknown")}
+        assert "a-secret" not in refused.text
+        no_json = await caller.patch(f"/connections/{nip}", content="{", headers={"content-type": "application/json"})
+        assert [one["code"] for one in no_json.json()["errors"]] == ["not_json"]
+        query = await caller.get("/connections", params={"limit": "0", "method": "magic"})
+        assert {one["pointer"]: one["code"] for one in query.json()["errors"]} == {
+            "/limit": "malformed",
+            "/method": "not_one_of_these",
+        }
+
+
+async def test_a_problem_speaks_the_language_that_is_asked_for_and_names_the_request(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        path, name = f"/connections/{some_nip()}", "order-4711_x"
+        english = await caller.get(path, headers={"x-request-id": name})
+        polish = await caller.get(path, headers={"accept-language": "de, pl;q=0.5", "x-request-id": "not fit\x7f"})
+        assert english.headers["x-request-id"] == name
+        assert english.json()["instance"] == f"urn:klucznik:request:{name}"
+        assert len(polish.headers["x-request-id"]) == 32
+        assert (english.headers["content-language"], polish.headers["content-language"]) == ("en", "pl")
+        assert english.json()["type"] == polish.json()["type"] == "urn:klucznik:problem:not_connected"
+        assert english.json()["title"] == "Not found"
+        assert polish.json()["title"] == "Nie ma tego tutaj"
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", "pl"),
+        ("en", "en"),
+        ("de", "pl"),
+        ("en-GB,en;q=0.9", "en"),
+        ("pl;q=0.3, en;q=0.4", "en"),
+        ("en;q=0", "pl"),
+        ("en;q=x", "pl"),
+        ("eng", "pl"),
+        ("pl,en", "pl"),
+    ],
+)
+def test_the_language_is_the_one_that_is_wanted_most(header: str, language: str) -> None:
+    assert preferred(header) == language
+
+
+async def test_the_description_has_every_route_with_its_scope_its_problems_and_examples(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    async with installed(tmp_path, ksef) as klucznik, stranger(klucznik) as nobody:
+        described = (await nobody.get("/openapi.json")).json()
+        assert described["openapi"].startswith("3.1")
+        for route in routes():
+            for method in route.methods or ():
+                operation = described["paths"][route.path][method.lower()]
+                assert operation["x-scope"] == scope_of(route)
+                assert operation["security"] == [{"key": []}]
+                assert operation["tags"]
+                assert operation["summary"]
+                assert {"401", "403", "422", "500", "503"} <= set(operation["responses"])
+                if "{" in route.path:
+                    assert "404" in operation["responses"], route.path
+                assert "409" in operation["responses"] or method != "POST", route.path
+        assert "HTTPValidationError" not in described["components"]["schemas"]
