@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from klucznik.clock import stopwatch
-
 HEADER = "x-request-id"
+_ID = "klucznik.request_id"
 _GIVEN = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
-
-_log = logging.getLogger("klucznik.requests")
 
 
 def request_id(request: Request) -> str:
-    return str(request.scope["klucznik.request_id"])
+    return str(request.scope[_ID])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a line of the log says of a request besides its route.
+
+    Attributes:
+        request: its id; None: it came no further than the layers around the application.
+        caller: id of the key that came with it, where one did.
+    """
+
+    request: str | None
+    caller: str | None
+
+
+def asked(scope: Scope) -> Asked:
+    return Asked(scope.get(_ID), scope.get("state", {}).get("caller"))
 
 
 @dataclass(frozen=True)
 class Identified:
-    """Gives each request its id, the caller's own where it brings a reasonable one; and writes a line about its end."""
+    """Gives each request its id: the caller's own, where it brings a reasonable one."""
 
     app: ASGIApp
 
@@ -34,29 +46,13 @@ class Identified:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given, began = Headers(scope=scope).get(HEADER, ""), stopwatch()
+        given = Headers(scope=scope).get(HEADER, "")
         name = given if _GIVEN.fullmatch(given) else secrets.token_hex(16)
-        scope["klucznik.request_id"] = name
-        status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+        scope[_ID] = name
 
         async def named(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = name
             await send(message)
 
-        try:
-            await self.app(scope, receive, named)
-        finally:
-            route = scope.get("route")
-            facts = {
-                "request": name,
-                "method": scope["method"],
-                # As it is declared: what stands in an address may be somebody's number.
-                "route": scope.get("root_path", "") + getattr(route, "path", "-"),
-                "status": status,
-                "seconds": round(stopwatch() - began, 3),
-                "caller": scope.get("state", {}).get("caller", "-"),
-            }
-            _log.info("request", extra={"facts": facts})
+        await self.app(scope, receive, named)

@@ -67,13 +67,27 @@ class Log:
         facts["seconds"] = round(exchange.seconds, 3)
         self._write(logging.WARNING if failed else logging.DEBUG, "ksef_call", facts)
 
-    def request(self, method: str, route: str | None, status: int | None, seconds: float) -> None:
-        """A line about a request to this process; the browser's own errands and what it was never answered included."""
+    def request(
+        self,
+        method: str,
+        route: str | None,
+        status: int | None,
+        seconds: float,
+        *,
+        request_id: str | None = None,
+        caller: str | None = None,
+    ) -> None:
+        """A line about a request to this process; the browser's own errands and what it was never answered included.
+
+        Args:
+            request_id: as its answer tells it in ``X-Request-Id``.
+            caller: id of the API key that came with it.
+        """
         level = logging.ERROR if status is None or status >= 500 else logging.INFO
         if route in _SELDOM_OF_INTEREST and level is logging.INFO:
             level = logging.DEBUG
         facts: dict[str, Fact] = {"method": method, "route": route, "status": status, "seconds": round(seconds, 3)}
-        self._write(level, "request", facts)
+        self._write(level, "request", {**facts, "request": request_id, "caller": caller})
 
     def _write(self, level: int, event: str, facts: dict[str, Fact]) -> None:
         told = {name: value for name, value in facts.items() if value is not None}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from klucznik.access.requests import asked
 from klucznik.clock import stopwatch
 from klucznik.operations.log import Log
 from klucznik.operations.pages import Pages
@@ -51,14 +52,22 @@ class AccessLog:
         try:
             await self.app(scope, receive, noted)
         finally:
-            self.log.request(scope["method"], _route(scope), status, stopwatch() - began)
+            told = asked(scope)
+            self.log.request(
+                scope["method"],
+                _route(scope),
+                status,
+                stopwatch() - began,
+                request_id=told.request,
+                caller=told.caller,
+            )
 
 
 def _route(scope: Scope) -> str | None:
     """As it stands in the source, for example ``/companies/{nip}``; None: there is no such page."""
     route = scope.get("route")
     if route is not None:
-        return str(route.path)
+        return f"{scope.get('root_path', '')}{route.path}"
     return "/static" if scope.get("root_path") == "/static" else None
 
 
