@@ -136,6 +136,11 @@ def chain_of(environment: Environment, subject: Subject) -> str:
     return f"{environment.value}:{subject.type.value}:{subject.value}"
 
 
+def company_of(environment: Environment, context_value: str) -> str:
+    """How rows name the company they are about."""
+    return f"{environment.value}:{context_value}"
+
+
 def moment(at: datetime) -> str:
     """A moment as it is stored and compared."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

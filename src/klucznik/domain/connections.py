@@ -53,6 +53,24 @@ class Health(StrEnum):
     TOKEN_INVALID = "token_invalid"  # noqa: S105  revoked, inactive or stripped of its rights (450)
     BLOCKED = "blocked"  # KSeF has locked the context or the subject (470, 480)
 
+    @property
+    def is_trouble(self) -> bool:
+        """Whether somebody has to do something."""
+        return self not in (Health.UNCHECKED, Health.HEALTHY)
+
+
+# In the order in which people want to see them, the worst first. Rows have the places as numbers: whoever changes this
+# renumbers them in a migration.
+WORST_FIRST = (
+    Health.BLOCKED,
+    Health.PERMISSION_LOST,
+    Health.CERTIFICATE_INVALID,
+    Health.TOKEN_INVALID,
+    Health.AWAITING_GRANT,
+    Health.UNCHECKED,
+    Health.HEALTHY,
+)
+
 
 @dataclass(frozen=True)
 class Connection:

@@ -22,10 +22,12 @@ from klucznik.domain.audit import (
     Record,
     canonical_facts,
     chain_of,
+    company_of,
     head_bytes,
     moment,
     row_bytes,
 )
+from klucznik.domain.environments import Environment
 from klucznik.domain.events import happenings
 from klucznik.domain.identifiers import Subject
 from klucznik.keys.vault import Vault
@@ -46,7 +48,8 @@ def record(installation: Installation, connection: Connection, subject: Subject 
     """
     chain = INSTALLATION if subject is None else chain_of(installation.environment, subject)
     actor, now = installation.actor or installation.owner, installation.clock.now()
-    Pen(installation.vault, actor, installation.heads).write(connection, chain, entries, now=now)
+    pen = Pen(installation.vault, actor, installation.heads)
+    pen.write(connection, chain, entries, now=now, environment=installation.environment)
     for place, happening in enumerate(happenings(subject, entries)):
         events.add(connection, installation.environment, happening, place=place, actor=actor, now=now)
 
@@ -63,27 +66,47 @@ class Pen:
     actor: str
     heads: dict[str, Head] = field(default_factory=dict)
 
-    def write(self, connection: Connection, chain: str, entries: Sequence[Entry], *, now: datetime) -> None:
+    def write(
+        self,
+        connection: Connection,
+        chain: str,
+        entries: Sequence[Entry],
+        *,
+        now: datetime,
+        environment: Environment | None = None,
+    ) -> None:
+        """Add what `entries` tell of.
+
+        Args:
+            environment: where the companies are that they name; None: they name none.
+        """
+        told = [(entry, _company(entry, environment)) for entry in entries]
         seen = self.heads.get(chain)
-        if seen is not None and self._extend(connection, seen, entries, now, whole=True):
+        if seen is not None and self._extend(connection, seen, told, now, whole=True):
             return
         seen = audit.head_to_extend(connection, chain)
         # A head that somebody has changed is never sealed again, lest the next row hide what was cut off before it.
         whole = seen.number == 0 or _seal_holds(self.vault, seen)
-        self._extend(connection, seen, entries, now, whole=whole)
+        self._extend(connection, seen, told, now, whole=whole)
 
     def _extend(
-        self, connection: Connection, seen: Head, entries: Sequence[Entry], now: datetime, *, whole: bool
+        self,
+        connection: Connection,
+        seen: Head,
+        told: Sequence[tuple[Entry, str | None]],
+        now: datetime,
+        *,
+        whole: bool,
     ) -> bool:
         at, key_id, previous = moment(now), self.vault.current_key_id, seen.mac
-        rows: list[Record] = []
-        for number, entry in enumerate(entries, seen.number + 1):
+        rows: list[tuple[Record, str | None]] = []
+        for number, (entry, company) in enumerate(told, seen.number + 1):
             facts = canonical_facts(entry.facts)
             row = Record(
                 seen.chain, number, at, self.actor, entry.event.value, entry.issuance_id, facts, key_id, previous
             )
             previous = self.vault.mac(row_bytes(row), key_id)
-            rows.append(row._replace(mac=previous))
+            rows.append((row._replace(mac=previous), company))
         head = Head(seen.chain, seen.number + len(rows), key_id, previous)
         if whole:
             head = head._replace(seal=self.vault.mac(head_bytes(head), key_id))
@@ -94,6 +117,12 @@ class Pen:
         if whole:
             self.heads[seen.chain] = head
         return True
+
+
+def _company(entry: Entry, environment: Environment | None) -> str | None:
+    """The company that an entry names; None: that of its issuance, if any."""
+    context = entry.facts.get("context")
+    return company_of(environment, context) if environment is not None and isinstance(context, str) else None
 
 
 def _seal_holds(vault: Vault, head: Head) -> bool:

@@ -11,10 +11,9 @@ from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.certificates import PAIR, CertificateType, HeldCertificate
-from klucznik.domain.connections import Connection, Dated, Health, Method, NextDate, looked_at, takes_over
+from klucznik.domain.connections import Connection, Health, Method, NextDate, looked_at, takes_over
+from klucznik.domain.dates import dates_of, next_date
 from klucznik.domain.identifiers import Context, Subject
-from klucznik.domain.renewal import due_at
-from klucznik.domain.token_sunset import TOKEN_SUNSET
 from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.installation import Installation
@@ -83,11 +82,16 @@ async def page_of_connections(
         found = connections.page(
             transaction, environment, size=size, after=after, method=method, health=health, only=only
         )
-        subjects = {one.subject for one in found if one.subject is not None and one.method.is_by_certificate}
-        held = certificates.of_subjects(transaction, environment, subjects)
-        return [_status(one, [] if one.subject is None else held.get(one.subject, []), now) for one in found]
+        return statuses(transaction, found, now)
 
     return await installation.database.read(read)
+
+
+def statuses(transaction: Transaction, found: Sequence[Connection], now: datetime) -> list[ConnectionStatus]:
+    """Each of these connections of one environment with what it rests on, in one query."""
+    subjects = {one.subject for one in found if one.subject is not None and one.method.is_by_certificate}
+    held = certificates.of_subjects(transaction, found[0].environment, subjects) if subjects else {}
+    return [_status(one, [] if one.subject is None else held.get(one.subject, []), now) for one in found]
 
 
 async def all_connections(
@@ -244,18 +248,4 @@ def _status(connection: Connection, held: Sequence[HeldCertificate], now: dateti
         if one.usable(now):
             newest.setdefault(one.type, one)
     usable = tuple(newest[kind] for kind in PAIR if kind in newest)
-    return ConnectionStatus(connection, usable, _next_date(connection, usable, held, now))
-
-
-def _next_date(
-    connection: Connection, usable: Sequence[HeldCertificate], held: Sequence[HeldCertificate], now: datetime
-) -> NextDate | None:
-    if connection.method is Method.TOKEN:
-        return NextDate(Dated.TOKENS_END, TOKEN_SUNSET.ends_at)
-    if usable:
-        due = min(map(due_at, usable))
-        if due > now:
-            return NextDate(Dated.RENEWAL_DUE, due)
-        return NextDate(Dated.CERTIFICATE_ENDS, min(one.valid_to for one in usable))
-    ended = [one.valid_to for one in held if one.type is CertificateType.AUTHENTICATION and one.valid_to <= now]
-    return NextDate(Dated.CERTIFICATE_ENDED, max(ended)) if ended else None
+    return ConnectionStatus(connection, usable, next_date(connection.method, dates_of(connection.method, held), now))

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, select, tuple_
 
-from klucznik.domain.audit import Head, Record
+from klucznik.domain.audit import Head, Record, company_of
+from klucznik.domain.environments import Environment
+from klucznik.domain.identifiers import Context
 from klucznik.storage.schema import audit_heads, audit_log
 
 _PAGE = 500
+_COLUMNS = tuple(audit_log.c[name] for name in Record._fields)
 
 # Written out, for they run with every step of an issuance: SQLAlchemy's own SQL takes four times the CPU.
 _HEAD = "SELECT chain, number, key_id, mac, seal FROM audit_heads WHERE chain = ?"
 _FIRST_HEAD = "INSERT INTO audit_heads (chain, number, key_id, mac, seal) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _LAST = "SELECT number, key_id, mac FROM audit_log WHERE chain = ? ORDER BY number DESC LIMIT 1"
 _ADD = (
-    "INSERT INTO audit_log (chain, number, at, actor, event, issuance_id, facts, key_id, previous, mac)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO audit_log (chain, number, at, actor, event, issuance_id, facts, key_id, previous, mac, company)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+    " COALESCE(?, (SELECT environment || ':' || context_value FROM issuances WHERE id = ?)))"
 )
 _MOVE_HEAD = (
     "UPDATE audit_heads SET number = ?, key_id = ?, mac = ?, seal = ? WHERE chain = ? AND number = ? AND mac = ?"
@@ -42,16 +46,18 @@ def _found_without_head(connection: Connection, chain: str) -> Head:
     return Head(chain, 0, "", b"") if last is None else Head(chain, last.number, last.key_id, last.mac)
 
 
-def extend(connection: Connection, records: Sequence[Record], head: Head, *, seen: Head) -> bool:
-    """Add rows after `seen` and make `head` the head; False, and nothing is done, where `seen` is the head no more."""
+def extend(connection: Connection, records: Sequence[tuple[Record, str | None]], head: Head, *, seen: Head) -> bool:
+    """Add rows after `seen` and make `head` the head; False, and nothing is done, where `seen` is the head no more.
+
+    Args:
+        records: with each, the company it tells of; None: that of its issuance, where it has one.
+    """
     move = (head.number, head.key_id, head.mac, head.seal, seen.chain, seen.number, seen.mac)
     if connection.exec_driver_sql(_in_words_of(connection, _MOVE_HEAD), move).rowcount != 1:
         return False
     add = _in_words_of(connection, _ADD)
-    if len(records) == 1:
-        connection.exec_driver_sql(add, records[0])
-    else:
-        connection.exec_driver_sql(add, [tuple(record) for record in records])
+    rows = [(*record, company, record.issuance_id) for record, company in records]
+    connection.exec_driver_sql(add, rows[0] if len(rows) == 1 else rows)
     return True
 
 
@@ -74,7 +80,7 @@ def heads(connection: Connection) -> Iterator[Head]:
 
 def rows_of(connection: Connection, chain: str) -> Iterator[Record]:
     """The rows of a chain in their order, page by page."""
-    query, last = select(audit_log).where(audit_log.c.chain == chain).order_by(audit_log.c.number), None
+    query, last = select(*_COLUMNS).where(audit_log.c.chain == chain).order_by(audit_log.c.number), None
     while True:
         found = query if last is None else query.where(audit_log.c.number > last)
         rows = connection.execute(found.limit(_PAGE)).all()
@@ -86,7 +92,7 @@ def rows_of(connection: Connection, chain: str) -> Iterator[Record]:
 
 def row_at(connection: Connection, chain: str, number: int) -> Record | None:
     row = connection.execute(
-        select(audit_log).where(audit_log.c.chain == chain, audit_log.c.number == number)
+        select(*_COLUMNS).where(audit_log.c.chain == chain, audit_log.c.number == number)
     ).one_or_none()
     return None if row is None else _record(row)
 
@@ -94,7 +100,7 @@ def row_at(connection: Connection, chain: str, number: int) -> Record | None:
 def since(connection: Connection, at: str) -> Iterator[Record]:
     """Rows of all chains from a moment on, chain by chain, page by page."""
     table = audit_log
-    query: Select[Any] = select(table).where(table.c.at >= at).order_by(table.c.chain, table.c.number)
+    query: Select[Any] = select(*_COLUMNS).where(table.c.at >= at).order_by(table.c.chain, table.c.number)
     last: Record | None = None
     while True:
         found = query
@@ -109,10 +115,22 @@ def since(connection: Connection, at: str) -> Iterator[Record]:
             return
 
 
+def of_company(
+    connection: Connection, environment: Environment, context: Context, *, before: Record | None, size: int
+) -> list[Record]:
+    """What is told of a company, the latest first; `before` is the last one of the page before."""
+    place = tuple_(audit_log.c.at, audit_log.c.chain, audit_log.c.number)
+    query = select(*_COLUMNS).where(audit_log.c.company == company_of(environment, context.value))
+    if before is not None:
+        query = query.where(place < (before.at, before.chain, before.number))
+    rows = connection.execute(query.order_by(*(one.desc() for one in place)).limit(size))
+    return [_record(row) for row in rows]
+
+
 def without_head(connection: Connection) -> Record | None:
     """A row whose chain has no head."""
     row = connection.execute(
-        select(audit_log)
+        select(*_COLUMNS)
         .outerjoin(audit_heads, audit_heads.c.chain == audit_log.c.chain)
         .where(audit_heads.c.chain.is_(None))
         .order_by(audit_log.c.chain, audit_log.c.number)

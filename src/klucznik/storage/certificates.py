@@ -12,6 +12,7 @@ from klucznik.domain.certificates import EXPIRES_WITHIN, CertificateType, Expiry
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.domain.sealed import ON_TOKEN
+from klucznik.storage import connection_dates
 from klucznik.storage.schema import certificates, private_keys
 
 # With each certificate, how its key is kept.
@@ -48,6 +49,8 @@ def add(connection: Connection, certificate: HeldCertificate, *, now: datetime) 
         "created_at": now,
     }
     connection.execute(_ADD, row)
+    if certificate.usable(certificate.valid_from):
+        _move_dates(connection, certificate.environment, certificate.subject)
 
 
 def by_serial(connection: Connection, environment: Environment, serial_number: str) -> HeldCertificate | None:
@@ -186,6 +189,14 @@ def mark_revoked(connection: Connection, environment: Environment, serial_number
 
 def _mark(connection: Connection, environment: Environment, serial_number: str, **values: datetime) -> None:
     connection.execute(_MARK, {"where": environment.value, "number": serial_number, **values})
+    marked = by_serial(connection, environment, serial_number)
+    if marked is not None:
+        _move_dates(connection, environment, marked.subject)
+
+
+def _move_dates(connection: Connection, environment: Environment, subject: Subject) -> None:
+    """Connections that rest on the subject's certificates have other dates now."""
+    connection_dates.move(connection, environment, subject, of_subject(connection, environment, subject))
 
 
 def _certificate(row: Row[Any]) -> HeldCertificate:

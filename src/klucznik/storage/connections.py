@@ -14,6 +14,7 @@ from klucznik.domain.connections import Connection, Health, Method
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, ContextType, Subject, SubjectType
 from klucznik.errors import StorageError
+from klucznik.storage import certificates, connection_dates
 from klucznik.storage.schema import connections
 
 
@@ -27,6 +28,7 @@ def add(transaction: Transaction, connection: Connection, *, now: datetime) -> N
             created_at=connection.created_at,
             updated_at=now,
             **_changing(connection),
+            **_dated(transaction, connection),
         )
     )
 
@@ -45,6 +47,8 @@ def save(transaction: Transaction, connection: Connection, *, now: datetime) -> 
     )
     if changed.rowcount != 1:
         raise StorageError("state_moved_on", connection=connection.id)
+    # After the row is ours: whoever changes a certificate meanwhile waits for it, and moves its dates once more.
+    transaction.execute(update(connections).where(connections.c.id == saved.id).values(_dated(transaction, saved)))
     return saved
 
 
@@ -70,7 +74,7 @@ def of_context(transaction: Transaction, environment: Environment, context: Cont
             connections.c.context_value == context.value,
         )
     ).one_or_none()
-    return None if row is None else _connection(row)
+    return None if row is None else from_row(row)
 
 
 def of_subject(transaction: Transaction, environment: Environment, subject: Subject) -> list[Connection]:
@@ -84,7 +88,7 @@ def of_subject(transaction: Transaction, environment: Environment, subject: Subj
         )
         .order_by(connections.c.context_value, connections.c.id)
     )
-    return [_connection(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 def page(
@@ -100,12 +104,12 @@ def page(
     """Connections by their context; `after` is that of the last one of the page before."""
     query = _further(environment, after, method)
     if health is not None:
-        query = query.where(connections.c.health == health.value)
+        query = query.where(connections.c.severity == connection_dates.PLACES[health])
     if only is not None:
         kind, value = only.type.value, only.value
         query = query.where(connections.c.context_type == kind, connections.c.context_value == value)
     rows = transaction.execute(query.limit(size))
-    return [_connection(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 def next_to_be_checked(
@@ -130,7 +134,7 @@ def next_to_be_checked(
         | (awaited & (connections.c.checked_at < awaited_before)),
     )
     row = transaction.execute(query.limit(1)).one_or_none()
-    return None if row is None else _connection(row)
+    return None if row is None else from_row(row)
 
 
 def _further(environment: Environment, after: Context | None, method: Method | None) -> Select[Any]:
@@ -143,6 +147,12 @@ def _further(environment: Environment, after: Context | None, method: Method | N
         further = (connections.c.context_type == kind) & (connections.c.context_value > value)
         query = query.where((connections.c.context_type > kind) | further)
     return query.order_by(connections.c.context_type, connections.c.context_value)
+
+
+def _dated(transaction: Transaction, connection: Connection) -> dict[str, Any]:
+    subject = connection.subject if connection.method.is_by_certificate else None
+    held = [] if subject is None else certificates.of_subject(transaction, connection.environment, subject)
+    return connection_dates.dated(connection, held)
 
 
 def _changing(connection: Connection) -> dict[str, Any]:
@@ -159,10 +169,11 @@ def _changing(connection: Connection) -> dict[str, Any]:
         "deploy_hook": connection.deploy_hook,
         "revokes_superseded": connection.revokes_superseded,
         "version": connection.version,
+        **connection_dates.searched(connection),
     }
 
 
-def _connection(row: Row[Any]) -> Connection:
+def from_row(row: Row[Any]) -> Connection:
     subject = None if row.subject_type is None else Subject(SubjectType(row.subject_type), row.subject_value)
     return Connection(
         id=row.id,

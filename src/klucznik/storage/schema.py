@@ -153,6 +153,22 @@ certificates = Table(
     Index(None, "environment", "subject_type", "subject_value", "type"),
 )
 
+BOARD_INDEXES = (
+    ("attention_from",),
+    ("search_name",),
+    ("act_at",),
+    ("severity",),
+    ("ends_at",),
+    ("method",),
+    ("method", "attention_from"),
+    ("method", "search_name"),
+    ("method", "act_at"),
+    ("method", "severity"),
+    ("severity", "attention_from"),
+    ("severity", "search_name"),
+    ("severity", "act_at"),
+)
+
 # By which method we may act for a company, and how well that works. One method for each context.
 connections = Table(
     "connections",
@@ -172,12 +188,24 @@ connections = Table(
     Column("checked_at", UtcDateTime),
     Column("deploy_hook", Text),
     Column("revokes_superseded", Boolean, nullable=False),
+    # By these the board sorts and searches; see `connection_dates`.
+    Column("search_name", String(120), nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("act_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("attention_from", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
     Index(None, "environment", "context_type", "context_value", unique=True),
     Index(None, "environment", "subject_type", "subject_value"),
     Index(None, "environment", "method", "checked_at"),
+    # Every order of the board, of all connections, of one method and of one health: nothing is ever sorted, nor passed
+    # over on the way to the first row of a page.
+    *(
+        Index(f"ix_connections_{'_'.join(names)}_place", "environment", *names, "context_type", "context_value")
+        for names in BOARD_INDEXES
+    ),
 )
 
 # Who runs this installation. The credential is needed only where the vault has no certificate of this NIP.
@@ -266,6 +294,10 @@ audit_log = Table(
     Column("key_id", String(64), nullable=False),
     Column("previous", LargeBinary, nullable=False),
     Column("mac", LargeBinary, nullable=False),
+    # Which company it is about, as "sandbox:5265877635", so that its page finds it. The MAC is not taken of it: it says
+    # nothing that the row does not say.
+    Column("company", String(81)),
+    Index("ix_audit_log_company_at", "company", "at", "chain", "number"),
 )
 
 audit_heads = Table(

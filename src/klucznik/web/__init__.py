@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.web import invitations, invited, language, sign_in
+from klucznik.web import board, invitations, invited, language, sign_in
 
 ROUTERS: tuple[APIRouter, ...] = (
+    board.router,
     invitations.router,
     invited.router,
     language.router,

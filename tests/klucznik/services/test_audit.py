@@ -252,7 +252,9 @@ class Log:
                 pen.write(connection, chain, [entry], now=NOW + timedelta(seconds=number))
             if number == 1:
                 self.vault.new_data_key()  # a chain goes on under another key
-        self.rows = [Record._make(row) for row in connection.execute(select(audit_log))]
+        self.rows = [
+            Record._make(row) for row in connection.execute(select(*(audit_log.c[name] for name in Record._fields)))
+        ]
         self.heads = [Head._make(row) for row in connection.execute(select(audit_heads))]
 
     async def flaws(self, rows: list[Record], heads: list[Head]) -> tuple[Any, ...]:

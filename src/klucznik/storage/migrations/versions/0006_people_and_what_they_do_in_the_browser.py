@@ -1,4 +1,14 @@
-"""Users, invitations, onboardings, imports; events, webhooks and mails; API keys. And issuances that stay signed in."""
+"""Users, invitations, onboardings, imports; events, webhooks and mails; API keys. And issuances that stay signed in.
+
+The board and the page of a company: by what connections are sorted, and of which company a row of the audit log tells.
+"""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -335,3 +345,156 @@ def upgrade() -> None:
 
     with op.batch_alter_table("issuances", schema=None) as batch_op:
         batch_op.add_column(sa.Column("stays_signed_in", sa.Boolean(), server_default=sa.false(), nullable=False))
+    _what_pages_look_for()
+
+
+def _what_pages_look_for() -> None:
+    _columns_of_the_board()
+    _companies_of_the_audit_log()
+
+
+_BOARD = ("search_name", "severity", "act_at", "ends_at", "attention_from")
+
+
+def _columns_of_the_board() -> None:
+    with op.batch_alter_table("connections", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("search_name", sa.String(length=120), nullable=True))
+        batch_op.add_column(sa.Column("severity", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("act_at", UtcDateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("ends_at", UtcDateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("attention_from", UtcDateTime(timezone=True), nullable=True))
+    _fill_the_board()
+    with op.batch_alter_table("connections", schema=None) as batch_op:
+        batch_op.alter_column("search_name", existing_type=sa.String(length=120), nullable=False)
+        batch_op.alter_column("severity", existing_type=sa.Integer(), nullable=False)
+        for name in ("act_at", "ends_at", "attention_from"):
+            batch_op.alter_column(name, existing_type=UtcDateTime(timezone=True), nullable=False)
+    for names in (
+        ["attention_from"],
+        ["search_name"],
+        ["act_at"],
+        ["severity"],
+        ["ends_at"],
+        ["method"],
+        ["method", "attention_from"],
+        ["method", "search_name"],
+        ["method", "act_at"],
+        ["method", "severity"],
+        ["severity", "attention_from"],
+        ["severity", "search_name"],
+        ["severity", "act_at"],
+    ):
+        columns = ["environment", *names, "context_type", "context_value"]
+        op.create_index(f"ix_connections_{'_'.join(names)}_place", "connections", columns, unique=False)
+
+
+# As the rules stood when this release was made (`domain.dates`, `domain.board`): a migration never changes.
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+_TOKENS_END = datetime(2026, 12, 31, 23, tzinfo=UTC)
+_LEAD = timedelta(days=60)
+_WORST_FIRST = (
+    *("blocked", "permission_lost", "certificate_invalid", "token_invalid", "awaiting_grant"),
+    *("unchecked", "healthy"),
+)
+
+
+def _fill_the_board() -> None:
+    bind = op.get_bind()
+    meta = sa.MetaData()
+    connections = sa.Table("connections", meta, autoload_with=bind)
+    certificates = sa.Table("certificates", meta, autoload_with=bind)
+    for table, names in ((connections, (*_BOARD[2:], "health_since")), (certificates, ("valid_from", "valid_to"))):
+        for name in names:
+            table.c[name].type = UtcDateTime()
+    for row in bind.execute(sa.select(connections)).all():
+        held: Sequence[sa.Row[Any]] = ()
+        if row.subject_type is not None and row.method in ("certificates", "imported"):
+            held = bind.execute(
+                sa.select(certificates).where(
+                    certificates.c.environment == row.environment,
+                    certificates.c.subject_type == row.subject_type,
+                    certificates.c.subject_value == row.subject_value,
+                    certificates.c.revoked_at.is_(None),
+                    certificates.c.verified_at.is_not(None) | (certificates.c.origin == "imported"),
+                )
+            ).all()
+        acts, ends = _dates(row, held)
+        place = _WORST_FIRST.index(row.health) if row.health in _WORST_FIRST else len(_WORST_FIRST)
+        bind.execute(
+            connections.update()
+            .where(connections.c.id == row.id)
+            .values(
+                search_name=_folded(row.name or "")[:120] or row.context_value,
+                severity=place,
+                act_at=acts,
+                ends_at=ends,
+                attention_from=row.health_since if place < _WORST_FIRST.index("unchecked") else acts,
+            )
+        )
+
+
+def _dates(row: sa.Row[Any], held: Iterable[sa.Row[Any]]) -> tuple[datetime, datetime]:
+    if row.method == "token":
+        return _TOKENS_END - _LEAD, _TOKENS_END
+    longest: dict[str, sa.Row[Any]] = {}
+    for one in held:
+        if one.type not in longest or one.valid_to > longest[one.type].valid_to:
+            longest[one.type] = one
+    newest = max((one.valid_from for one in longest.values()), default=_NEVER)
+    serving = [one for one in longest.values() if one.valid_to > newest]
+    if not serving:
+        return _NEVER, _NEVER
+    return min(map(_due, serving)), min(one.valid_to for one in serving)
+
+
+def _due(one: sa.Row[Any]) -> datetime:
+    digest = sha256(f"{one.subject_type}:{one.subject_value}".encode()).digest()
+    place = int.from_bytes(digest[:4], "big") / 2**32
+    lead = min((one.valid_to - one.valid_from) / 3, _LEAD)
+    due: datetime = one.valid_to - lead - lead * (1 / 12) * place
+    return due
+
+
+def _folded(text: str) -> str:
+    plain = text.translate(str.maketrans("łŁøØđĐ", "lLoOdD"))
+    letters = (letter for letter in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(letter))
+    return " ".join("".join(letter if letter.isalnum() else " " for letter in "".join(letters).casefold()).split())
+
+
+def _companies_of_the_audit_log() -> None:
+    op.add_column("audit_log", sa.Column("company", sa.String(length=81), nullable=True))
+    bind = op.get_bind()
+    for statement in _LOCKS[bind.dialect.name][0]:
+        op.execute(statement)
+    op.execute(
+        "UPDATE audit_log SET company = (SELECT environment || ':' || context_value FROM issuances"
+        " WHERE issuances.id = audit_log.issuance_id) WHERE issuance_id IS NOT NULL"
+    )
+    log = sa.table("audit_log", *(sa.column(name) for name in ("chain", "number", "facts", "company")))
+    told = sa.select(log.c.chain, log.c.number, log.c.facts).where(
+        log.c.company.is_(None), log.c.facts.like('%"context":"%'), log.c.chain.like("%:%")
+    )
+    for row in bind.execute(told).all():
+        company = f"{row.chain.partition(':')[0]}:{json.loads(row.facts)['context']}"
+        bind.execute(
+            log.update().where(log.c.chain == row.chain, log.c.number == row.number).values(company=company[:81])
+        )
+    for statement in _LOCKS[bind.dialect.name][1]:
+        op.execute(statement)
+    op.create_index("ix_audit_log_company_at", "audit_log", ["company", "at", "chain", "number"], unique=False)
+
+
+# What keeps rows from being changed, taken away and put back.
+_LOCKS = {
+    "sqlite": (
+        ("DROP TRIGGER audit_log_no_update",),
+        (
+            "CREATE TRIGGER audit_log_no_update BEFORE UPDATE ON audit_log"
+            " BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+        ),
+    ),
+    "postgresql": (
+        ("ALTER TABLE audit_log DISABLE TRIGGER audit_log_append_only",),
+        ("ALTER TABLE audit_log ENABLE TRIGGER audit_log_append_only",),
+    ),
+}
