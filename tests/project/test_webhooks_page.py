@@ -17,7 +17,7 @@ BODY = b'{"type":"webhook.test"}'
 
 @pytest.fixture
 def verified() -> Callable[[str, dict[str, str], bytes], bool]:
-    (example,) = re.findall(r"(?ms)^```python\n(.*?)^```$", PAGE)
+    example, _ = re.findall(r"(?ms)^```python\n(.*?)^```$", PAGE)
     names: dict[str, Callable[[str, dict[str, str], bytes], bool]] = {}
     exec(example, names)  # noqa: S102
     return names["verified"]

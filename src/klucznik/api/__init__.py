@@ -17,6 +17,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.api import certificates, connections, operator
+from klucznik.api import certificates, connections, events, operator, webhooks
 
-ROUTERS: tuple[APIRouter, ...] = (connections.router, certificates.router, operator.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    connections.router,
+    certificates.router,
+    operator.router,
+    events.router,
+    webhooks.router,
+)

@@ -9,12 +9,14 @@ from fastapi import FastAPI
 from klucznik import api
 from klucznik.access.settings import WebSettings
 from klucznik.api import openapi, problems
+from klucznik.services.events import Feed
 from klucznik.services.installation import Installation
+from klucznik.services.telling import Outlets
 
 PREFIX = "/api/v1"
 
 
-def create_api(klucznik: Installation, settings: WebSettings) -> FastAPI:
+def create_api(klucznik: Installation, settings: WebSettings, outlets: Outlets, feed: Feed) -> FastAPI:
     """The API of one installation."""
     app = _Described(
         title="Klucznik",
@@ -29,6 +31,8 @@ def create_api(klucznik: Installation, settings: WebSettings) -> FastAPI:
     )
     app.state.klucznik = klucznik
     app.state.settings = settings
+    app.state.outlets = outlets
+    app.state.feed = feed
     for router in api.ROUTERS:
         app.include_router(router)
     problems.add_handlers(app)

@@ -35,6 +35,7 @@ See = Annotated[Caller, Depends(RequiresKey(Action.SEE))]
 Connect = Annotated[Caller, Depends(RequiresKey(Action.CONNECT))]
 Issue = Annotated[Caller, Depends(RequiresKey(Action.ISSUE))]
 Revoke = Annotated[Caller, Depends(RequiresKey(Action.REVOKE))]
+Notify = Annotated[Caller, Depends(RequiresKey(Action.NOTIFY))]
 Disconnect = Annotated[Caller, Depends(RequiresKey(Action.DISCONNECT))]
 
 

@@ -76,7 +76,7 @@ def serve(
         sight = Sight(log, None if place.metrics is None else Metrics())
 
         async def work(klucznik: Installation) -> None:
-            app = create_app(klucznik, place.web)
+            app = create_app(klucznik, place.web, outlets)
             await run(klucznik, app, place, sight, outlets, ready=lambda: _say_where(klucznik, place, output))
 
         with_installation(settings, work, watcher=sight.watch)

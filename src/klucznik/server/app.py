@@ -20,21 +20,30 @@ from klucznik.access.statuses import retry_after, status_of
 from klucznik.api import problems
 from klucznik.api.app import PREFIX, create_api
 from klucznik.errors import AccessDenied, InputError, KlucznikError
+from klucznik.services.events import Feed
 from klucznik.services.installation import Installation
+from klucznik.services.telling import Outlets
 from klucznik.web.pages import STATIC, render, told
 
 # Where somebody proves who they are who asks for a page too early.
 _DOORS = {"not_signed_in": "/sign-in"}
 
 
-def create_app(klucznik: Installation, settings: WebSettings) -> FastAPI:
-    """The web app and the API of one installation."""
+def create_app(klucznik: Installation, settings: WebSettings, outlets: Outlets | None = None) -> FastAPI:
+    """The web app and the API of one installation.
+
+    Args:
+        outlets: where what happens is told; what webhooks may be made depends on it.
+    """
+    outlets, feed = outlets or Outlets(), Feed(klucznik)
     app = FastAPI(title="Klucznik", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.klucznik = klucznik
     app.state.settings = settings
+    app.state.outlets = outlets
+    app.state.feed = feed
     for router in web.ROUTERS:
         app.include_router(router)
-    app.mount(PREFIX, create_api(klucznik, settings))
+    app.mount(PREFIX, create_api(klucznik, settings, outlets, feed))
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_exception_handler(KlucznikError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -73,7 +73,12 @@ async def page(installation: Installation, *, after: int, choice: Choice, size: 
 
 
 async def newest(installation: Installation) -> int:
-    """The number of the latest event; 0 where there is none."""
+    """The number of the latest event that has happened; 0 where there is none."""
+    await tell_everything(installation)
+    return await _newest(installation)
+
+
+async def _newest(installation: Installation) -> int:
     return await installation.database.read(lambda transaction: events.newest(transaction, installation.environment))
 
 
@@ -107,19 +112,19 @@ class Feed:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition, init=False, repr=False)
 
     async def follow(
-        self, *, after: int | None, choice: Choice, quiet_s: float = 15.0, lasts_s: float = 600.0
-    ) -> AsyncIterator[PublicEvent | None]:
+        self, *, after: int, choice: Choice, quiet_s: float = 15.0, lasts_s: float = 600.0
+    ) -> AsyncGenerator[PublicEvent | None]:
         """Events as they happen; None now and then while there are none, so that the connection is seen to live.
 
         Args:
-            after: number of the last event that the follower has; None: only new ones.
+            after: number of the last event that the follower has (`newest`: only new ones).
             quiet_s: after so long without an event there is a None.
             lasts_s: it ends after so long; whoever comes again is asked again who they are.
         """
         ends = stopwatch() + lasts_s
         await self._join()
         try:
-            position = self._upto if after is None else after
+            position = after
             while stopwatch() < ends:
                 found = await self._after(position, choice)
                 for event in found.events:
@@ -148,7 +153,7 @@ class Feed:
         async with self._coming_and_going:
             self._followers += 1
             if self._looking is None:
-                self._floor = self._upto = await newest(self.installation)
+                self._floor = self._upto = await _newest(self.installation)
                 self._at_hand.clear()
                 self._looking = asyncio.create_task(self._look_for_ever())
 

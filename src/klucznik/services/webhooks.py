@@ -6,7 +6,7 @@ What is sent to them, and when, is `deliver`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -64,12 +64,14 @@ async def make(
     kinds: Collection[str] = (),
     nip: str | None = None,
     created_by: str,
+    note: Callable[[Transaction, str], None] = lambda _, __: None,
 ) -> Opened:
     """A webhook that is told of everything from now on.
 
     Args:
         kinds: of events; empty: all.
         nip: only events of this company.
+        note: part of the transaction, with the id of what it makes.
 
     Raises:
         InputError: ``webhook_url_malformed``, ``webhook_url_not_https``, ``webhook_url_with_password``,
@@ -101,6 +103,7 @@ async def make(
         if webhooks.count(transaction, installation.environment) >= MOST_WEBHOOKS:
             raise InputError("webhooks_too_many", most=MOST_WEBHOOKS)
         webhooks.add(transaction, made)
+        note(transaction, made.id)
         _keep(installation, transaction, SECRET, made.id, secret)
         _record(installation, transaction, Event.WEBHOOK_MADE, made)
 

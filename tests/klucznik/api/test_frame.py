@@ -13,7 +13,13 @@ from klucznik.api.openapi import routes, scope_of
 from klucznik.domain.roles import SCOPES
 from ksef_sandbox import Sandbox
 
-SOME = {"nip": "5265877635", "serial": "0123456789ABCDEF", "issuance": "0" * 32}
+SOME = {
+    "nip": "5265877635",
+    "serial": "0123456789ABCDEF",
+    "issuance": "0" * 32,
+    "webhook_id": "0" * 32,
+    "delivery_id": "msg_" + "0" * 28,
+}
 
 
 def asked(route: APIRoute) -> tuple[str, str]:

@@ -13,26 +13,29 @@ from klucznik.server.app import create_app
 from klucznik.services.api_keys import make_key
 from klucznik.services.installation import Installation
 from klucznik.services.issue import Issued, issue
+from klucznik.services.telling import Outlets
 from ksef_sandbox import Sandbox
 
 BASE = f"{PUBLIC_URL}/api/v1"
 
 
 @asynccontextmanager
-async def program(klucznik: Installation, *scopes: str, nip: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def program(
+    klucznik: Installation, *scopes: str, nip: str | None = None, outlets: Outlets | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """A program before the API with a key of these scopes; without any: of all that a key may have. English is told."""
     wanted = scopes or tuple(scope.value for scope in (SCOPES if nip is None else ACTIONS[Role.CLIENT] & SCOPES))
     secret, _ = await make_key(klucznik, "a program", wanted, days=3, nip=nip)
     headers = {"authorization": f"Bearer {secret}", "accept-language": "en"}
-    async with stranger(klucznik) as client:
+    async with stranger(klucznik, outlets) as client:
         client.headers.update(headers)
         yield client
 
 
 @asynccontextmanager
-async def stranger(klucznik: Installation) -> AsyncIterator[httpx.AsyncClient]:
+async def stranger(klucznik: Installation, outlets: Outlets | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody without a key."""
-    transport = httpx.ASGITransport(app=create_app(klucznik, SETTINGS))
+    transport = httpx.ASGITransport(app=create_app(klucznik, SETTINGS, outlets))
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         yield client
 
