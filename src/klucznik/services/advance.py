@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from klucznik.clock import by_the_machine
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.identifiers import Subject
-from klucznik.domain.issuance import Issuance, IssuanceState
+from klucznik.domain.issuance import Issuance
 from klucznik.domain.waits import WaitKind
 from klucznik.errors import (
     InputError,
@@ -107,8 +107,7 @@ class Walk:
         except KlucznikError as error:
             await self._park(error)
             raise
-        kept = self.stays_signed_in or (issuance.stays_signed_in and issuance.state is not IssuanceState.DONE)
-        if issuance.state.ended and not kept:
+        if issuance.state.ended and not self.stays_signed_in and not self.login.is_left_open(issuance):
             await self.login.end()
         return issuance
 

@@ -39,7 +39,8 @@ async def cancel(
     """Call a running issuance off.
 
     Args:
-        only_unspent: change nothing where a request has been filed, or may have been.
+        only_unspent: change nothing where a request has been filed, or may have been; whoever ordered it stays signed
+            in and goes elsewhere.
 
     Raises:
         InputError: ``issuance_unknown``, ``issuance_ended``, ``issuance_has_spent``.
@@ -76,7 +77,8 @@ def _cancel(
     for row in unsent:
         issuances.save_enrollment(connection, row, EnrollmentState.UNSENT, now=now)
     filed = [row for row in rows if row.state is not EnrollmentState.KEY_COMMITTED]
-    called_off = replace(issuance, cancelled_at=now)
+    # Called off for good, nobody has more to do with its session.
+    called_off = replace(issuance, cancelled_at=now, stays_signed_in=issuance.stays_signed_in and only_unspent)
     if not filed:
         called_off = replace(called_off, state=IssuanceState.CANCELLED, wait=None)
         logins.forget(connection, issuance.id)

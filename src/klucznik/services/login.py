@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from klucznik.domain.certificates import CertificateType
-from klucznik.domain.issuance import Issuance
+from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.sealed import KeyBinding, SealedLogin
 from klucznik.errors import SignatureNeeded, SignInRefused
 from klucznik.ksef import kept_tokens
@@ -37,6 +37,7 @@ class Login:
     signer: Signer | None = field(default=None, repr=False)
     listener: Listener = unheard
     _tried: set[str] = field(default_factory=set, init=False, repr=False)
+    _made_here: bool = field(default=False, init=False, repr=False)
 
     async def session(self) -> Session:
         """A session to work with.
@@ -52,6 +53,10 @@ class Login:
     def lost(self) -> None:
         """The session at hand is over; the next call of `session` finds another."""
         self.signed_in = None
+
+    def is_left_open(self, ended: Issuance) -> bool:
+        """Whether the session at hand is that of whoever ordered, who has more to do with it."""
+        return ended.stays_signed_in and ended.state is not IssuanceState.DONE and not self._made_here
 
     async def end(self) -> None:
         """End the session at hand, where there is one."""
@@ -83,6 +88,7 @@ class Login:
                 # What the vault holds signs in no more (revoked, rights lost): a person has to look.
                 raise SignatureNeeded("login_refused", code=error.code, text=error.text) from None
             raise
+        self._made_here = True
         sealed = seal(self.installation, self.issuance, signed_in)
         if sealed is not None:
             await self.installation.database.write(lambda connection: keep(connection, sealed, signed_in))

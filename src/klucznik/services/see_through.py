@@ -81,8 +81,7 @@ class Errand:
             self.signed_in = walk.login.signed_in
             if issuance.state.ended:
                 refused = issuance.state is IssuanceState.REFUSED and refusal is not None
-                kept = issuance.stays_signed_in and issuance.state is not IssuanceState.DONE
-                if not kept and not (refused and self.stays_signed_in):
+                if not walk.login.is_left_open(issuance) and not (refused and self.stays_signed_in):
                     await walk.login.end()
                 return await outcome_of(self.installation, self.context, issuance, refusal, proofs)
             if refusal is not None and issuance.wait is not None and issuance.wait.kind is WaitKind.LIMITS:

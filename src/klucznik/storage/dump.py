@@ -21,6 +21,7 @@ from sqlalchemy import (
     DateTime,
     LargeBinary,
     MetaData,
+    Select,
     Table,
     func,
     insert,
@@ -37,6 +38,7 @@ from klucznik.domain.sealed import WrappedDataKey
 from klucznik.errors import InputError
 from klucznik.storage.columns import UtcDateTime
 from klucznik.storage.database import make_tables
+from klucznik.storage.onboardings import SECRET
 from klucznik.storage.schema import (
     certificates,
     data_keys,
@@ -48,7 +50,13 @@ from klucznik.storage.schema import (
     restored_subjects,
     signature_requests,
 )
-from klucznik.storage.schema_people import account_links, failed_sign_ins, idempotency_keys, web_sessions
+from klucznik.storage.schema_people import (
+    account_links,
+    failed_sign_ins,
+    idempotency_keys,
+    sealed_secrets,
+    web_sessions,
+)
 from klucznik.storage.tables import HEAD, metadata
 
 _PAGE = 500
@@ -81,13 +89,18 @@ def lines(
     for table in _kept():
         yield _line({"table": table.name, "columns": [[column.name, _kind(column)] for column in table.columns]})
         kinds = [_kind(column) for column in table.columns]
-        found = connection.execute(
-            select(table).order_by(*table.primary_key.columns), execution_options={"yield_per": _PAGE}
-        )
+        found = connection.execute(_rows_of(table), execution_options={"yield_per": _PAGE})
         for row in found:
             rows += 1
             yield _line([_out(kind, value) for kind, value in zip(kinds, row, strict=True)])
     yield _line({"end": rows})
+
+
+def _rows_of(table: Table) -> Select[Any]:
+    query = select(table).order_by(*table.primary_key.columns)
+    if table is sealed_secrets:
+        return query.where(table.c.kind != SECRET)  # the logins of onboardings are logins
+    return query
 
 
 def _kept() -> list[Table]:

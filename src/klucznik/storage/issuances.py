@@ -76,7 +76,6 @@ def add(connection: Connection, issuance: Issuance, *, now: datetime) -> None:
         "replaces": None if issuance.replaces is None else list(issuance.replaces),
         "ignores_reserve": issuance.ignores_reserve,
         "keys_on_token": issuance.keys_on_token,
-        "stays_signed_in": issuance.stays_signed_in,
         "created_at": issuance.created_at,
         "updated_at": now,
     }
@@ -317,6 +316,7 @@ def _changing(issuance: Issuance, now: datetime) -> dict[str, Any]:
         "wake_at": wake_at,
         "limits_until": issuance.limits_until,
         "cancelled_at": issuance.cancelled_at,
+        "stays_signed_in": issuance.stays_signed_in,
         "version": issuance.version,
     }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection as Transaction
+from sqlalchemy import update
 from tests.klucznik.databases import everything_in
 from tests.klucznik.mishaps import LIMITS, Mishap, Network, not_connected
 from tests.klucznik.offices import connection_of, grants_sent, office, signed_in_as, told
@@ -29,7 +30,7 @@ from klucznik.domain.identifiers import Subject
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.onboarding import Onboarding, OnboardingState, Setback, SignerKind
 from klucznik.domain.reasons import RemedyKind
-from klucznik.domain.road_steps import Standing
+from klucznik.domain.road_steps import Standing, StepKind
 from klucznik.domain.waits import WaitKind
 from klucznik.errors import InputError, KsefUnavailable, SignatureNeeded, SignedDocumentError, StorageError
 from klucznik.keys.credential import Credential
@@ -42,7 +43,7 @@ from klucznik.services.limits import read_limits
 from klucznik.services.onboarding import rows
 from klucznik.services.signing import hand_in, request_of
 from klucznik.services.status import all_issuances
-from klucznik.storage import certificates, sealed_secrets
+from klucznik.storage import certificates, dump, schema_people, sealed_secrets
 from ksef_sandbox import Sandbox
 
 S = OnboardingState
@@ -432,3 +433,63 @@ async def test_an_order_of_which_the_onboarding_cannot_learn_is_not_made(ksef: S
             with pytest.raises(StorageError, match="disk_full"):
                 await order_signed_in(klucznik, signed_in, recorded=crash)
         assert await all_issuances(klucznik) == []
+
+
+async def test_what_was_filed_before_somebody_gave_up_is_finished_with_the_login_that_is_there(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    person = owner(nip, ksef)
+    ksef.set(enroll_delay_ms=3_600_000)
+    async with installed(tmp_path, ksef) as klucznik:
+        ready = await signed(klucznik, nip, person)
+        ordered = await onboardings.confirm(klucznik, ready.id, STAFF)
+        assert ordered.issuance_id is not None
+        await advance(klucznik, ordered.issuance_id)
+        with pytest.raises(InputError, match="issuance_has_spent"):
+            await onboardings.go_back(klucznik, ready.id, STAFF, S.LIMITS)
+        found = await onboardings.progress(klucznik, ready.id, STAFF)
+        assert [step.standing for step in found.steps if step.kind is StepKind.ISSUE] == [Standing.NOW, Standing.NOW]
+        assert (await onboardings.give_up(klucznik, ready.id, STAFF)).state is S.GIVEN_UP
+        ksef.advance(hours=2)
+        await Engine(klucznik).run_until_idle()
+        assert len(await held_by(klucznik, person.holder.signs_in_as)) == 2
+        assert await open_sessions(klucznik, ksef, nip, person) == 0
+
+
+async def test_a_row_that_names_another_subject_does_not_open_the_login(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with installed(tmp_path, ksef) as klucznik:
+        ready = await signed(klucznik, nip, owner(nip, ksef))
+        swapped = update(schema_people.onboardings).values(subject_type="Nip", subject_value=some_nip())
+        await klucznik.database.write(lambda transaction: transaction.execute(swapped))
+        ksef.clear_requests()
+        with pytest.raises(SignatureNeeded, match="onboarding_login_over"):
+            await onboardings.look(klucznik, ready.id, STAFF)
+        assert ksef.requests() == []
+
+
+async def test_a_backup_holds_no_login(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with installed(tmp_path, ksef) as klucznik:
+        await signed(klucznik, nip, owner(nip, ksef))
+        now = klucznik.clock.now()
+        lines = await klucznik.database.read(lambda transaction: list(dump.lines(transaction, lambda _: [], now)))
+        tables = [line for line in lines if '"table"' in line]
+        assert any('"sealed_secrets"' in line for line in tables)
+        assert lines[lines.index(next(line for line in tables if '"sealed_secrets"' in line)) + 1] in (
+            *tables,
+            lines[-1],
+        )
+
+
+async def test_the_look_of_a_moment_ago_is_not_asked_for_again(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with installed(tmp_path, ksef) as klucznik:
+        ready = await signed(klucznik, nip, owner(nip, ksef))
+        first = await onboardings.look(klucznik, ready.id, STAFF)
+        ksef.clear_requests()
+        assert (await onboardings.look(klucznik, ready.id, STAFF)).onboarding.limits_at == first.onboarding.limits_at
+        assert ksef.requests() == []
+        ksef.advance(seconds=31)
+        assert (await onboardings.look(klucznik, ready.id, STAFF)).onboarding.limits_at != first.onboarding.limits_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from klucznik.domain.connections import Method
+from klucznik.domain.issuance import Issuance
 from klucznik.domain.onboarding import (
     Onboarding,
     OnboardingState,
@@ -71,7 +72,9 @@ async def give_up(installation: Installation, onboarding_id: str, by: Principal)
     onboarding = await _called_off(installation, onboarding, only_unspent=False)
     if onboarding.state.ended:
         return onboarding
-    await logins.ended(installation, onboarding)
+    if await _running(installation, onboarding) is None:
+        await logins.ended(installation, onboarding)
+    # What still runs needs the session, and ends it; here it is forgotten with the end.
     return await rows.saved(installation, replace(onboarding, state=OnboardingState.GIVEN_UP))
 
 
@@ -88,12 +91,21 @@ async def _back(installation: Installation, onboarding: Onboarding, to: Onboardi
 
 
 async def _called_off(installation: Installation, onboarding: Onboarding, *, only_unspent: bool) -> Onboarding:
-    """Without a running order."""
+    """Without a running order of its own; one for another company of the subject is not its to call off."""
+    running = await _running(installation, onboarding)
+    if running is None or running.context != onboarding.context:
+        return onboarding
+    try:
+        await cancel(installation, running.id, only_unspent=only_unspent)
+    except InputError as error:
+        if error.reason != "issuance_ended":
+            raise
+    return await rows.reloaded(installation, onboarding)
+
+
+async def _running(installation: Installation, onboarding: Onboarding) -> Issuance | None:
     issuance_id = onboarding.issuance_id
     if issuance_id is None:
-        return onboarding
+        return None
     issuance = await installation.database.read(lambda transaction: issuances.load(transaction, issuance_id))
-    if issuance is None or issuance.state.ended:
-        return onboarding
-    await cancel(installation, issuance_id, only_unspent=only_unspent)
-    return await rows.reloaded(installation, onboarding)
+    return None if issuance is None or issuance.state.ended else issuance
