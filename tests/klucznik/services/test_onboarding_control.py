@@ -19,7 +19,7 @@ from klucznik.domain.ksef_token import parse_token
 from klucznik.domain.onboarding import OnboardingState, SignerKind
 from klucznik.domain.permissions import INVOICING
 from klucznik.domain.roles import Principal
-from klucznik.errors import InputError, SignInRefused
+from klucznik.errors import AccessDenied, InputError, SignInRefused
 from klucznik.keys.credential import Credential, KeyPair
 from klucznik.keys.import_ import ImportedCertificate
 from klucznik.keys.ksef_certificate import inspect_ksef_certificate
@@ -80,7 +80,7 @@ async def test_an_auditor_sees_and_changes_nothing(ksef: Sandbox, tmp_path: Path
     async with installed(tmp_path, ksef) as klucznik:
         resting = await begun(klucznik)
         for name in sorted(set(DOORS) - {"find", "progress"}):
-            with pytest.raises(InputError, match="not_allowed"):
+            with pytest.raises(AccessDenied, match="not_allowed"):
                 await DOORS[name](klucznik, resting.id, AUDITOR)
         assert await onboardings.find(klucznik, resting.id, AUDITOR) == resting
         assert [one.id for one in await onboardings.unfinished(klucznik, AUDITOR)] == [resting.id]

@@ -53,7 +53,7 @@ async def go_back(installation: Installation, onboarding_id: str, by: Principal,
     """Back to an earlier choice (`domain.onboarding.CHOICES`), or from an order that has spent nothing to the limits.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``; ``onboarding_no_way_back``; ``issuance_has_spent``: a
+        InputError: ``onboarding_unknown``; ``onboarding_no_way_back``; ``issuance_has_spent``: a
             request was filed, so it is seen through.
         StorageError: ``state_moved_on``: somebody else was faster.
     """
@@ -64,7 +64,7 @@ async def give_up(installation: Installation, onboarding_id: str, by: Principal)
     """Leave it for good: nothing more is filed; what was filed is finished and kept. The session ends.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``.
+        InputError: ``onboarding_unknown``.
     """
     onboarding = await rows.to_go_on(installation, onboarding_id, by)
     if onboarding.state.ended:

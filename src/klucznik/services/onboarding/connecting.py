@@ -37,7 +37,7 @@ async def connect_permission(
     """Connect a company that grants, or has granted, in the Ministry's application. Its connection awaits the grant.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``; ``control_needs_signature``;
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``control_needs_signature``;
             ``operator_not_let_in``: it is connected by another method, which stays until the operator is let in; as
             `services.by_hand.expect_grant`.
         SignatureNeeded: ``onboarding_login_over``: the onboarding is back at the signature.
@@ -65,7 +65,7 @@ async def connect_imported(
     whoever has its key can sign with it anything that subject can. The operator's own shows nothing.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``; ``control_not_proved``,
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``control_not_proved``,
             ``control_by_operator``; as `services.connect.connect_with_imported`.
         SignatureNeeded: ``onboarding_login_over``: the onboarding is back at the signature.
         SignInRefused: KSeF does not let the subject in; nothing is kept.
@@ -95,7 +95,7 @@ async def connect_token(
     author may do. So whoever does not run the installation signs first.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``; ``control_needs_signature``,
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``control_needs_signature``,
             ``control_not_proved``; as `services.connect.connect_with_token`.
         SignatureNeeded: ``onboarding_login_over``: the onboarding is back at the signature.
         SignInRefused: KSeF does not take the token; nothing is kept.

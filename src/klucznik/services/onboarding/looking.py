@@ -62,7 +62,7 @@ async def look(installation: Installation, onboarding_id: str, by: Principal, *,
     evidence and shown as of its date until somebody asks `anew`.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``.
+        InputError: ``onboarding_unknown``.
         SignatureNeeded: ``onboarding_login_over``: the onboarding is back at the signature.
         KsefUnavailable, KsefRefused: KSeF does not tell.
     """

@@ -36,7 +36,7 @@ async def confirm(
         room, and nothing was ordered. Where it had been confirmed before, the onboarding as it is.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``; ``control_not_proved``: the pair
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``control_not_proved``: the pair
             is here, but the company is connected by others, and who signed has no say in that.
         SignatureNeeded: ``onboarding_login_over``: the onboarding is back at the signature.
         KsefRefused, KsefUnavailable, SubjectBusy: nothing was ordered; it may be said again.

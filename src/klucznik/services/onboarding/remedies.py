@@ -35,7 +35,7 @@ async def proposed_grant(
     """What `grant` would grant and to whom; no permissions: all are there already. Sends nothing.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``; as `services.grant.proposed`.
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; as `services.grant.proposed`.
         SignatureNeeded: ``onboarding_login_over``: the onboarding is back at the signature.
         KsefRefused: ``may_not_grant``.
     """
@@ -85,7 +85,7 @@ async def proposed_revocations(
     """What a person has to know before `revoke`: which certificates, and which programs will notice. Asks KSeF nothing.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``; ``certificate_not_offered``.
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``certificate_not_offered``.
     """
     onboarding = await rows.to_go_on(installation, onboarding_id, by, Action.REVOKE)
     chosen = _chosen(onboarding, serial_numbers)

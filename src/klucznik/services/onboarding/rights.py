@@ -9,7 +9,7 @@ from __future__ import annotations
 from klucznik.domain.audit import Fact
 from klucznik.domain.onboarding import Onboarding
 from klucznik.domain.roles import Action, Principal, Role
-from klucznik.errors import InputError
+from klucznik.errors import AccessDenied, InputError
 from klucznik.services import control
 from klucznik.services.control import ByAdministrator, BySignIn, Control
 from klucznik.services.installation import Installation
@@ -27,11 +27,11 @@ def may_see(by: Principal, onboarding: Onboarding) -> bool:
 
 
 def check_may_go_on(by: Principal, onboarding: Onboarding, action: Action = Action.CONNECT) -> None:
-    """Raise InputError ``onboarding_unknown`` where it is none of theirs, ``not_allowed`` where they only look."""
+    """Raise ``onboarding_unknown`` where it is none of theirs, ``not_allowed`` where they may not do that."""
     if not may_see(by, onboarding):
         raise unknown(onboarding.id)
     if not by.may(action):
-        raise InputError("not_allowed", action=action.value)
+        raise AccessDenied("not_allowed", action=action.value)
 
 
 def unknown(onboarding_id: str) -> InputError:

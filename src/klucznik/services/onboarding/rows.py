@@ -40,8 +40,8 @@ async def begin(
         name: what people call the company.
 
     Raises:
-        InputError: ``nip_malformed``; ``onboarding_unknown`` (the company is not theirs to touch); ``not_allowed``;
-            ``invitation_done``, ``invitation_revoked``: they came by an invitation that leads nowhere any more.
+        InputError: ``nip_malformed``; ``onboarding_unknown`` (the company is not theirs to touch); ``invitation_done``,
+            ``invitation_revoked``: they came by an invitation that leads nowhere any more.
     """
     try:
         context = Context.of_nip(nip)
@@ -92,7 +92,7 @@ async def to_go_on(
     """One onboarding that they may change.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``.
+        InputError: ``onboarding_unknown``.
     """
     found = await _found(installation, onboarding_id)
     rights.check_may_go_on(by, found, action)

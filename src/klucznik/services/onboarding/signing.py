@@ -52,7 +52,7 @@ async def ask_for_document(
         anew: a fresh one in any case. One that was taken away before may be handed in all the same.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``; ``onboarding_elsewhere``: no signature is wanted.
+        InputError: ``onboarding_unknown``; ``onboarding_elsewhere``: no signature is wanted.
         KsefUnavailable: KSeF gives no challenge now.
     """
     onboarding = await rows.to_go_on(installation, onboarding_id, by)
@@ -99,7 +99,7 @@ async def hand_in(
         signed: the file, as the other program has written it.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``; ``signed_for_something_else``
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``signed_for_something_else``
             (a document of ours, but not of this onboarding); ``control_by_operator``; as `services.signing.hand_in`.
         SignedDocumentError, SignInRefused, KsefUnavailable: as `services.signing.hand_in`.
     """
@@ -121,7 +121,7 @@ async def sign_in_with_key(
     """Sign in with a certificate and its key, which are used this once and not kept.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``not_allowed``, ``onboarding_elsewhere``, ``control_by_operator``;
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``, ``control_by_operator``;
             ``credential_of_other_subject``: what was ordered before is somebody else's.
         CredentialError: as `services.sign_in.check_environment`.
         SignInRefused, KsefUnavailable: nothing is changed.
