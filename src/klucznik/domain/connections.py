@@ -133,6 +133,13 @@ def takes_over(there: Connection | None, subject: Subject) -> bool:
     return there is None or (there.subject == subject and there.method.is_by_certificate)
 
 
+def as_it_stands(connection: Connection) -> str:
+    """Names this connection by this method and this subject, and no other."""
+    subject = connection.subject
+    whose = "operator" if subject is None else f"{subject.type.value} {subject.value}"
+    return f"{connection.id} {connection.method.value} {whose}"
+
+
 # KSeF's refusals of a sign-in that say something about the connection (§2.7); 21115 refuses a certificate at once.
 _REFUSALS = {
     415: Health.PERMISSION_LOST,

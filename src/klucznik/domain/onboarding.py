@@ -124,6 +124,8 @@ class Onboarding:
         limits, limits_at: what KSeF told last of `subject`, and when; None: not yet.
         issuance_id: of the last issuance that was ordered.
         refusal: with its evidence, as of `limits_at`; there while the refusal is, or an order waits for it to end.
+        replaces: the connection that the pair on order takes the place of, as it stood when who signed, or who runs the
+            installation, had shown a say in that (`domain.connections.as_it_stands`).
         setback: why it is where it is, where nobody went there.
     """
 
@@ -144,6 +146,7 @@ class Onboarding:
     limits_at: datetime | None = None
     issuance_id: str | None = None
     refusal: Refusal | None = None
+    replaces: str | None = None
     setback: Setback | None = None
     version: int = 1
 
@@ -225,10 +228,18 @@ def limits_told(onboarding: Onboarding, limits: Limits, at: datetime, refusal: R
     return replace(onboarding, state=state, limits=limits, limits_at=at, refusal=refusal)
 
 
-def ordered(onboarding: Onboarding, issuance_id: str, *, waits_for_limits: bool) -> Onboarding:
+def ordered(
+    onboarding: Onboarding, issuance_id: str, *, waits_for_limits: bool, replaces: str | None = None
+) -> Onboarding:
     """Its pair is on order; what was refused is remembered only where that is waited for."""
-    refusal = onboarding.refusal if waits_for_limits else None
-    return replace(onboarding, state=OnboardingState.ISSUING, issuance_id=issuance_id, refusal=refusal, setback=None)
+    return replace(
+        onboarding,
+        state=OnboardingState.ISSUING,
+        issuance_id=issuance_id,
+        refusal=onboarding.refusal if waits_for_limits else None,
+        replaces=replaces,
+        setback=None,
+    )
 
 
 def connected(onboarding: Onboarding, method: Method) -> Onboarding:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.certificates import PAIR, CertificateType, HeldCertificate
-from klucznik.domain.connections import Connection, Health, Method, NextDate, looked_at, takes_over
+from klucznik.domain.connections import Connection, Health, Method, NextDate, as_it_stands, looked_at, takes_over
 from klucznik.domain.dates import dates_of, next_date
 from klucznik.domain.identifiers import Context, Subject
 from klucznik.errors import InputError
@@ -188,27 +188,38 @@ async def disconnect(installation: Installation, context: Context) -> Connection
 
 
 def record_issued(
-    installation: Installation, transaction: Transaction, context: Context, subject: Subject, *, renewed: bool
+    installation: Installation,
+    transaction: Transaction,
+    context: Context,
+    subject: Subject,
+    *,
+    renewed: bool,
+    replaced: frozenset[str] = frozenset(),
 ) -> None:
     """Part of the transaction in which a new Authentication certificate is proved by a sign-in for `context`.
 
     Args:
         renewed: then the company was connected before, or somebody has disconnected it, and it stays so.
+        replaced: connections of others of which this takes the place, `domain.connections.as_it_stands`.
     """
     now = installation.clock.now()
     alone(transaction, f"connection {installation.environment} {context}")
     there = connections.of_context(transaction, installation.environment, context)
-    if not takes_over(there, subject) or (there is None and renewed):
-        return
     if there is None:
-        made = looked_at(new_connection(installation, context, Method.CERTIFICATES, subject), Health.HEALTHY, None, now)
-        connections.add(transaction, made, now=now)
-        record(installation, transaction, Event.CONNECTION_MADE, made)
+        if not renewed:
+            new = new_connection(installation, context, Method.CERTIFICATES, subject)
+            made = looked_at(new, Health.HEALTHY, None, now)
+            connections.add(transaction, made, now=now)
+            record(installation, transaction, Event.CONNECTION_MADE, made)
         return
-    proved = replace(looked_at(there, Health.HEALTHY, None, now), method=Method.CERTIFICATES)
+    if not takes_over(there, subject) and as_it_stands(there) not in replaced:
+        return
+    proved = replace(looked_at(there, Health.HEALTHY, None, now), method=Method.CERTIFICATES, subject=subject)
     connections.save(transaction, proved, now=now)
-    if there.health is not Health.HEALTHY or there.method is not proved.method:
-        record(installation, transaction, Event.CONNECTION_CHANGED, proved)
+    if there.method is Method.TOKEN:
+        ksef_tokens.forget(transaction, there.id)
+    if (there.health, there.method, there.subject) != (proved.health, proved.method, proved.subject):
+        record(installation, transaction, Event.CONNECTION_CHANGED, proved, before=there.method.value)
 
 
 def new_connection(

@@ -141,6 +141,18 @@ def page(
     return [_onboarding(row) for row in rows]
 
 
+def replaced_by(transaction: Transaction, issuance_id: str) -> frozenset[str]:
+    """Which connections the certificates of an issuance take the place of (`Onboarding.replaces`)."""
+    rows = transaction.execute(
+        select(onboardings.c.replaces).where(
+            onboardings.c.issuance_id == issuance_id,
+            onboardings.c.replaces.is_not(None),
+            onboardings.c.state == OnboardingState.ISSUING.value,
+        )
+    )
+    return frozenset(rows.scalars())
+
+
 def follow(transaction: Transaction, issuance: Issuance, refusal: Refusal | None = None, *, now: datetime) -> None:
     """Part of the transaction in which an issuance ends, or comes to wait for a person or for limits.
 
@@ -180,6 +192,7 @@ def _changing(onboarding: Onboarding) -> dict[str, Any]:
         "limits_at": onboarding.limits_at,
         "issuance_id": onboarding.issuance_id,
         "refusal": None if refusal is None else refusals.to_json(refusal),
+        "replaces": onboarding.replaces,
         "setback": None if onboarding.setback is None else onboarding.setback.value,
         "version": onboarding.version,
     }
@@ -205,6 +218,7 @@ def _onboarding(row: Row[Any]) -> Onboarding:
         limits_at=row.limits_at,
         issuance_id=row.issuance_id,
         refusal=None if refusal is None else refusals.from_json(refusal),
+        replaces=row.replaces,
         setback=None if row.setback is None else Setback(row.setback),
         version=row.version,
     )

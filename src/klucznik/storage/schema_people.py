@@ -170,6 +170,8 @@ onboardings = Table(
     Column("limits_at", UtcDateTime),
     Column("issuance_id", String(32), ForeignKey("issuances.id")),
     Column("refusal", JSON(none_as_null=True)),
+    # The connection that the pair on order takes the place of, as it stood then.
+    Column("replaces", String(160)),
     Column("setback", String(24)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),

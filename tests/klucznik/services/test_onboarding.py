@@ -38,9 +38,10 @@ from klucznik.services import onboarding as onboardings
 from klucznik.services.advance import advance
 from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
-from klucznik.services.issue import issue, order_signed_in
+from klucznik.services.issue import Issued, issue, order_signed_in
 from klucznik.services.limits import read_limits
-from klucznik.services.onboarding import rows
+from klucznik.services.onboarding import logins, rows
+from klucznik.services.revoke import revoke
 from klucznik.services.signing import hand_in, request_of
 from klucznik.services.status import all_issuances
 from klucznik.storage import certificates, dump, schema_people, sealed_secrets
@@ -133,10 +134,15 @@ async def test_nothing_of_the_login_is_readable_while_it_rests(ksef: Sandbox, tm
     nip = some_nip()
     async with installed(tmp_path, ksef) as klucznik:
         resting = await signed(klucznik, nip, owner(nip, ksef))
-        assert await sealed_logins(klucznik, resting)
+        opened = await logins.opened(klucznik, resting)
+        assert opened is not None
+        tokens = opened.session.tokens
+        assert tokens is not None
     kept = everything_in(tmp_path)
-    assert b"eyJ" not in kept  # how every JWT begins
-    assert b"refresh" not in kept
+    for token in (tokens.access, tokens.refresh):
+        _, claims, signature = token.value.split(".")
+        assert claims.encode() not in kept
+        assert signature.encode() not in kept
 
 
 async def test_two_browsers_that_confirm_at_once_order_one_pair(ksef: Sandbox, tmp_path: Path) -> None:
@@ -493,3 +499,26 @@ async def test_the_look_of_a_moment_ago_is_not_asked_for_again(ksef: Sandbox, tm
         assert ksef.requests() == []
         ksef.advance(seconds=31)
         assert (await onboardings.look(klucznik, ready.id, STAFF)).onboarding.limits_at != first.onboarding.limits_at
+
+
+async def test_half_a_pair_is_completed_by_one_request_and_the_other_company_is_connected_too(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    one, two = some_nip(), some_nip()
+    person = owner(one, ksef)
+    subject = person.holder.signs_in_as
+    ksef.link_person(nip=two, pesel=subject.value)
+    async with installed(tmp_path, ksef) as klucznik:
+        outcome = await issue(klucznik, context_of(one), person)
+        assert isinstance(outcome, Issued)
+        await revoke(klucznik, context_of(one), outcome.certificates[1].serial_number, person, confirm=lambda _: True)
+        ksef.clear_requests()
+        ready = await signed(klucznik, two, person)
+        assert len((await onboardings.look(klucznik, ready.id, STAFF)).missing) == 1
+        await onboardings.confirm(klucznik, ready.id, STAFF)
+        await Engine(klucznik).run_until_idle()
+        assert (await onboardings.find(klucznik, ready.id, STAFF)).state is S.DONE
+        connection = await connection_of(klucznik, two)
+        assert connection is not None
+        assert (connection.method, connection.health) == (Method.CERTIFICATES, Health.HEALTHY)
+    assert len(filed(ksef, subject)) == 1

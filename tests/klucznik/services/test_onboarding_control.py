@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tests.klucznik.offices import connection_of, employee, of_nip, office, set_permissions, told
+from tests.klucznik.offices import connection_of, employee, let_in, of_nip, office, set_permissions, told
 from tests.klucznik.onboardings import AUDITOR, STAFF, api_key, begun, client, signed
 from tests.klucznik.world import company, context_of, filed, installed, owner, some_nip
 
@@ -24,6 +24,7 @@ from klucznik.keys.credential import Credential, KeyPair
 from klucznik.keys.import_ import ImportedCertificate
 from klucznik.keys.ksef_certificate import inspect_ksef_certificate
 from klucznik.services import onboarding as onboardings
+from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
 from klucznik.services.issue import Issued, issue
 from klucznik.services.sign_in import unsealed
@@ -32,6 +33,8 @@ from ksef_sandbox import Sandbox
 S = OnboardingState
 Door = Callable[[Installation, str, Principal], Awaitable[object]]
 
+NOBODY: Credential = None  # type: ignore[assignment]  # never looked at
+TOKEN = parse_token(f"20250625-EC-3190CF0000-57A14268D0-CC|nip-5265877635|{'ab' * 16}")
 DOORS: dict[str, Door] = {
     "find": onboardings.find,
     "progress": onboardings.progress,
@@ -53,16 +56,15 @@ DOORS: dict[str, Door] = {
     "connect_token": lambda k, i, by: onboardings.connect_token(k, i, by, TOKEN),
     "give_up": onboardings.give_up,
 }
-NOBODY: Credential = None  # type: ignore[assignment]  # never looked at
-TOKEN = parse_token(f"20250625-EC-3190CF0000-57A14268D0-CC|nip-5265877635|{'ab' * 16}")
 
 
 async def test_what_somebody_else_has_begun_is_unknown_at_every_door(ksef: Sandbox, tmp_path: Path) -> None:
     nip = some_nip()
     async with installed(tmp_path, ksef) as klucznik:
-        resting = await signed(klucznik, nip, owner(nip, ksef), by=client(nip))
+        resting = await signed(klucznik, nip, owner(nip, ksef), by=await client(klucznik, nip))
         ksef.clear_requests()
-        strangers = [client(some_nip(), 2), client(nip, 2), api_key(), api_key(nip, 2), api_key(some_nip(), 3)]
+        others = [await client(klucznik, some_nip()), await client(klucznik, nip)]
+        strangers = [*others, api_key(), api_key(nip, 2), api_key(some_nip(), 3)]
         for (name, door), stranger in product(DOORS.items(), strangers):
             with pytest.raises(InputError) as caught:
                 await door(klucznik, resting.id, stranger)
@@ -73,7 +75,7 @@ async def test_what_somebody_else_has_begun_is_unknown_at_every_door(ksef: Sandb
 
 def test_every_function_of_the_service_that_takes_who_asks_is_a_door() -> None:
     functions = {name for name in onboardings.__all__ if name.islower()}
-    assert functions == {*DOORS} | {"begin", "unfinished", "known", "document_of"}
+    assert functions == {*DOORS} | {"begin", "unfinished", "known", "document_of", "of_invitation"}
 
 
 async def test_an_auditor_sees_and_changes_nothing(ksef: Sandbox, tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ async def test_an_auditor_sees_and_changes_nothing(ksef: Sandbox, tmp_path: Path
 async def test_a_client_and_a_bound_key_begin_for_their_own_company_alone(ksef: Sandbox, tmp_path: Path) -> None:
     mine, theirs = some_nip(), some_nip()
     async with installed(tmp_path, ksef) as klucznik:
-        for number, by in enumerate((client(mine), api_key(mine))):
+        for number, by in enumerate((await client(klucznik, mine), api_key(mine))):
             with pytest.raises(InputError, match="onboarding_unknown"):
                 await onboardings.begin(klucznik, theirs, by=by)
             new = await onboardings.begin(klucznik, mine, by=by)
@@ -101,7 +103,7 @@ async def test_the_office_connects_what_has_let_it_in_and_nobody_else_does(ksef:
     nip, operator = some_nip(), some_nip()
     set_permissions(ksef, nip, "Nip", operator, *INVOICING)
     async with office(tmp_path, ksef, operator) as klucznik:
-        for by in (client(nip), api_key(), api_key(nip, 2)):
+        for by in (await client(klucznik, nip), api_key(), api_key(nip, 2)):
             asked = await begun(klucznik, nip, by=by, method=Method.PERMISSION)
             assert asked.state is S.SIGN
             with pytest.raises(InputError, match="control_needs_signature"):
@@ -120,12 +122,12 @@ async def test_who_signs_without_a_say_in_the_company_connects_nothing_by_the_op
     nip, operator = some_nip(), some_nip()
     set_permissions(ksef, nip, "Nip", operator, *INVOICING)
     async with office(tmp_path, ksef, operator) as klucznik:
-        for number, rights in enumerate((["InvoiceWrite"], ["CredentialsRead"])):
-            by = client(nip, number)
+        for rights in (["InvoiceWrite"], ["CredentialsRead"]):
+            by = await client(klucznik, nip)
             signed_in = await signed(klucznik, nip, employee(nip, ksef, *rights), by=by, method=Method.PERMISSION)
             with pytest.raises(InputError, match="control_not_proved"):
                 await onboardings.connect_permission(klucznik, signed_in.id, by)
-        by = client(nip, 3)
+        by = await client(klucznik, nip)
         asked = await begun(klucznik, nip, by=by, method=Method.PERMISSION)
         with pytest.raises(InputError, match="control_by_operator"):
             await onboardings.sign_in_with_key(klucznik, asked.id, by, company(operator, ksef))
@@ -189,7 +191,7 @@ async def test_certificates_from_elsewhere_show_their_subject_s_say_and_not_the_
 async def test_a_token_shows_nothing_without_a_signature(ksef: Sandbox, tmp_path: Path) -> None:
     nip = some_nip()
     async with installed(tmp_path, ksef) as klucznik:
-        for number, by in enumerate((client(nip), api_key())):
+        for number, by in enumerate((await client(klucznik, nip), api_key())):
             asked = await begun(klucznik, nip, by=by, method=Method.TOKEN)
             ksef.clear_requests()
             with pytest.raises(InputError, match="control_needs_signature"):
@@ -202,15 +204,49 @@ async def test_nobody_s_pair_in_the_vault_serves_whoever_has_not_signed_as_them(
     boss, helper = owner(nip, ksef), employee(nip, ksef, "InvoiceWrite")
     async with installed(tmp_path, ksef) as klucznik:
         assert isinstance(await issue(klucznik, context_of(nip), boss), Issued)
-        by = client(nip)
+        by = await client(klucznik, nip)
         signed_in = await signed(klucznik, nip, helper, by=by)
         look = await onboardings.look(klucznik, signed_in.id, by)
         assert (look.held, len(look.missing)) == ((), 2)
-        # And their own pair does not take the place of the owner's connection.
+        # Nor does their own take the place of the owner's connection; and nothing is spent on it in vain.
+        with pytest.raises(InputError, match="control_not_proved"):
+            await onboardings.confirm(klucznik, signed_in.id, by)
+        assert filed(ksef, helper.holder.signs_in_as) == []
         assert isinstance(await issue(klucznik, context_of(nip), helper), Issued)
         with pytest.raises(InputError, match="control_not_proved"):
             await onboardings.confirm(klucznik, signed_in.id, by)
         connection = await connection_of(klucznik, nip)
         assert connection is not None
         assert connection.subject == boss.holder.signs_in_as
-    assert len(filed(ksef, helper.holder.signs_in_as)) == 2
+
+
+async def test_the_owner_s_new_pair_takes_the_place_of_somebody_else_s_connection(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    boss, helper = owner(nip, ksef), employee(nip, ksef, "InvoiceWrite")
+    async with installed(tmp_path, ksef) as klucznik:
+        assert isinstance(await issue(klucznik, context_of(nip), helper), Issued)
+        by = await client(klucznik, nip)
+        signed_in = await signed(klucznik, nip, boss, by=by)
+        await onboardings.confirm(klucznik, signed_in.id, by)
+        await Engine(klucznik).run_until_idle()
+        assert (await onboardings.find(klucznik, signed_in.id, by)).state is S.DONE
+        connection = await connection_of(klucznik, nip)
+        assert connection is not None
+        assert connection.subject == boss.holder.signs_in_as
+        assert "connection_changed" in await told(klucznik, boss.holder.signs_in_as)
+
+
+async def test_a_connection_that_was_made_meanwhile_is_not_replaced(ksef: Sandbox, tmp_path: Path) -> None:
+    nip, operator = some_nip(), some_nip()
+    boss, helper = owner(nip, ksef), employee(nip, ksef, "InvoiceWrite")
+    async with office(tmp_path, ksef, operator) as klucznik:
+        by = await client(klucznik, nip)
+        signed_in = await signed(klucznik, nip, helper, by=by)
+        await onboardings.confirm(klucznik, signed_in.id, by)
+        await let_in(klucznik, nip, boss)
+        await Engine(klucznik).run_until_idle()
+        connection = await connection_of(klucznik, nip)
+        assert connection is not None
+        assert connection.method is Method.PERMISSION

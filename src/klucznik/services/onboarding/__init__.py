@@ -5,8 +5,8 @@ signs, by what; back; give up), `signing` (document or key), `logins` (the sessi
 (limits or refusal), `ordering` and `taking_up` (the yes), `remedies` (ways out), `connecting` (what issues nothing),
 `progress`. The states and what may follow what are `domain.onboarding`.
 
-Every function takes the `Principal` who asks. What is none of theirs is InputError ``onboarding_unknown``, what they may
-not do AccessDenied ``not_allowed``.
+Every function takes the `Principal` who asks. What is none of theirs is InputError ``onboarding_unknown``, what they
+may not do AccessDenied ``not_allowed``.
 """
 
 from klucznik.services.onboarding.choices import choose_method, choose_signer, give_up, go_back

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from klucznik.domain.connections import Method, takes_over
+from klucznik.domain.certificates import CertificateType
+from klucznik.domain.connections import Method, as_it_stands, takes_over
 from klucznik.domain.keytype import KeyType
 from klucznik.domain.onboarding import Onboarding, OnboardingState
 from klucznik.domain.roles import Action, Principal
-from klucznik.errors import StorageError
 from klucznik.services.connect import connect_with_vault
 from klucznik.services.control import BySignIn
 from klucznik.services.installation import Installation
-from klucznik.services.issue import held_pair
+from klucznik.services.issue import AlreadyHeld, held_pair
 from klucznik.services.onboarding import logins, rights, rows
 from klucznik.services.onboarding.looking import look_anew
 from klucznik.services.onboarding.taking_up import order
@@ -36,8 +36,8 @@ async def confirm(
         room, and nothing was ordered. Where it had been confirmed before, the onboarding as it is.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``control_not_proved``: the pair
-            is here, but the company is connected by others, and who signed has no say in that.
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``control_not_proved``: the
+            company is connected by others, and who signed has no say in that; nothing was ordered.
         SignatureNeeded: ``onboarding_login_over``: the onboarding is back at the signature.
         KsefRefused, KsefUnavailable, SubjectBusy: nothing was ordered; it may be said again.
     """
@@ -72,55 +72,59 @@ async def _confirmed(
     if onboarding.state in _ALREADY:
         return onboarding
     rows.check_state(onboarding, OnboardingState.LIMITS, OnboardingState.REFUSED)
-    try:
-        async with logins.session_of(installation, onboarding) as signed_in:
-            found = await look_anew(installation, onboarding, signed_in)
-            onboarding = found.onboarding
-            if onboarding.state is OnboardingState.REFUSED and not wait_for_limits:
-                return onboarding
-            if onboarding.state not in (OnboardingState.LIMITS, OnboardingState.REFUSED):
-                return onboarding  # somebody else was faster
-            if found.missing:
-                done = await order(
-                    installation,
-                    onboarding,
-                    signed_in,
-                    key_type=key_type,
-                    wait_for_limits=wait_for_limits,
-                    listener=listener,
-                )
-                if isinstance(done, Onboarding):
-                    return done
-            return await _with_what_is_here(installation, onboarding, by, signed_in, listener)
-    except StorageError as error:
-        there = await rows.reloaded(installation, onboarding)
-        if error.reason == "state_moved_on" and there.state in _ALREADY:
-            return there
-        raise
+    async with logins.session_of(installation, onboarding) as signed_in:
+        found = await look_anew(installation, onboarding, signed_in)
+        onboarding = found.onboarding
+        refused = onboarding.state is OnboardingState.REFUSED and not wait_for_limits
+        if refused or onboarding.state not in (OnboardingState.LIMITS, OnboardingState.REFUSED):
+            return onboarding  # or somebody else was faster
+        replaces = await _replaced(installation, onboarding, by, signed_in)
+        await _connect_with_what_is_here(installation, onboarding, signed_in, listener)
+        done: Onboarding | AlreadyHeld | None = None
+        if found.missing:
+            done = await order(
+                installation,
+                onboarding,
+                signed_in,
+                key_type=key_type,
+                wait_for_limits=wait_for_limits,
+                replaces=replaces,
+                listener=listener,
+            )
+        if isinstance(done, Onboarding):
+            return done
+        if done is not None:  # somebody else's order was carried out at this very moment
+            await _connect_with_what_is_here(installation, onboarding, signed_in, listener)
+        connected = await rows.done(installation, onboarding, Method.CERTIFICATES)
+        await sign_out(signed_in)
+        return connected
 
 
-async def _with_what_is_here(
-    installation: Installation, onboarding: Onboarding, by: Principal, signed_in: SignedIn, listener: Listener
-) -> Onboarding:
-    """Connect with the pair of who has signed, which is here already: only theirs, for it was they who signed."""
-    context, subject = onboarding.context, signed_in.subject
-    now = await rows.reloaded(installation, onboarding)
-    if now.state in _ALREADY:
-        return now  # somebody else has confirmed at the same moment
-    held = await held_pair(installation, subject)
+async def _replaced(
+    installation: Installation, onboarding: Onboarding, by: Principal, signed_in: SignedIn
+) -> str | None:
+    """The connection of others that this takes the place of: only by a say in the company, shown before the order."""
     there = await installation.database.read(
-        lambda transaction: connections.of_context(transaction, installation.environment, context)
+        lambda transaction: connections.of_context(transaction, installation.environment, onboarding.context)
     )
-    if not takes_over(there, subject):
-        await rights.demand(installation, by, onboarding, signed_in)
-    await connect_with_vault(
-        installation,
-        context,
-        BySignIn(signed_in),
-        serial_number=held[0].serial_number,  # the Authentication one: it comes first
-        name=now.name,
-        listener=listener,
-    )
-    done = await rows.done(installation, onboarding, Method.CERTIFICATES)
-    await sign_out(signed_in)
-    return done
+    if there is None or takes_over(there, signed_in.subject):
+        return None
+    await rights.demand(installation, by, onboarding, signed_in)
+    return as_it_stands(there)
+
+
+async def _connect_with_what_is_here(
+    installation: Installation, onboarding: Onboarding, signed_in: SignedIn, listener: Listener
+) -> None:
+    """Where the Authentication certificate of who has signed is here: only theirs, for it was they who signed."""
+    held = await held_pair(installation, signed_in.subject)
+    own = next((one for one in held if one.type is CertificateType.AUTHENTICATION), None)
+    if own is not None:
+        await connect_with_vault(
+            installation,
+            onboarding.context,
+            BySignIn(signed_in),
+            serial_number=own.serial_number,
+            name=onboarding.name,
+            listener=listener,
+        )

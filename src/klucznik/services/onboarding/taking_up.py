@@ -27,9 +27,10 @@ async def order(
     *,
     key_type: KeyType,
     wait_for_limits: bool,
+    replaces: str | None = None,
     listener: Listener = unheard,
 ) -> Onboarding | AlreadyHeld:
-    """Order what is missing and leave it to a worker.
+    """Order what is missing and leave it to a worker; arguments as of `domain.onboarding.ordered`.
 
     Raises:
         InputError: ``onboarding_elsewhere``: somebody has gone elsewhere with it meanwhile; nothing was ordered.
@@ -46,7 +47,7 @@ async def order(
         rows.check_state(there, OnboardingState.LIMITS, OnboardingState.REFUSED)
         if there.subject != signed_in.subject:
             raise InputError("onboarding_elsewhere", state=there.state.value)
-        after = ordered(there, issuance.id, waits_for_limits=wait_for_limits)
+        after = ordered(there, issuance.id, waits_for_limits=wait_for_limits, replaces=replaces)
         saved = rows.save(installation, transaction, after)
 
     done = await order_signed_in(

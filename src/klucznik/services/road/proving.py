@@ -18,7 +18,7 @@ from klucznik.services.progress import Progress, Stage
 from klucznik.services.road.commits import Road
 from klucznik.services.road.waiting import park, park_until_it_answers
 from klucznik.services.together import together
-from klucznik.storage import certificates, issuances
+from klucznik.storage import certificates, issuances, onboardings
 
 # Status of a sign-in with a certificate that is revoked, suspended or expired (facts.md §2.7).
 _CERTIFICATE_INVALID = 460
@@ -55,6 +55,7 @@ async def verify(road: Road, issuance: Issuance, those: Sequence[Enrollment]) ->
                 context,
                 issuance.subject,
                 renewed=issuance.replaces is not None,
+                replaced=onboardings.replaced_by(connection, issuance.id),
             )
         return issuances.save(connection, replace(issuance, limits_after=limits), now=road.now)
 

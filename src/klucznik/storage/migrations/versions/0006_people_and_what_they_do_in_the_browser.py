@@ -234,6 +234,7 @@ def upgrade() -> None:
         sa.Column("limits_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("issuance_id", sa.String(length=32), nullable=True),
         sa.Column("refusal", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("replaces", sa.String(length=160), nullable=True),
         sa.Column("setback", sa.String(length=24), nullable=True),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("updated_at", UtcDateTime(timezone=True), nullable=False),
