@@ -1,7 +1,6 @@
 """``klucznik demo``: the whole job against a local KSeF in this very process, on nothing but an empty directory.
 
-The local KSeF is found by the entry point group ``klucznik.local_ksef``; Klucznik imports no line of it and talks to
-it as to the Ministry's: HTTP, signed XML, certificates.
+Klucznik talks to that local KSeF (`server.local_ksef`) as to the Ministry's: HTTP, signed XML, certificates.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,10 +20,11 @@ from klucznik.cli.output import Output
 from klucznik.cli.state import Settings
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, Subject, SubjectType
-from klucznik.errors import KlucznikError
+from klucznik.server.local_ksef import start_local_ksef
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
+    from klucznik.server.local_ksef import LocalKsef
     from klucznik.services.grant import Grant, Granted
     from klucznik.services.ways_out import Turn, WaysOut
     from klucznik.views.parts import Json
@@ -38,24 +38,13 @@ _SECOND_OWNER = "85050554327"
 _OFFICE = "8567346215"
 
 
-class LocalKsef(Protocol):
-    """What the demo needs of a KSeF on localhost."""
-
-    @property
-    def base_url(self) -> str: ...
-    def link_person(self, *, nip: str, pesel: str) -> None: ...
-    def set_limits(self, type: str, value: str, *, enrollment: int, certificate: int) -> None: ...
-    def requests(self, *, method: str, path: str) -> list[object]: ...
-    def close(self) -> None: ...
-
-
 def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
     settings: Settings = ctx.obj
     words = settings.words
     output = Output(words, as_json=as_json)
     began = time.monotonic()
     home = Path(tempfile.mkdtemp(prefix="klucznik-demo-"))
-    ksef = _start_local_ksef()
+    ksef = start_local_ksef()
     try:
         output.done(words.say("demo.sandbox", url=ksef.base_url))
         ksef.link_person(nip=_FIRM, pesel=_OWNER)
@@ -156,13 +145,3 @@ class _SaysYes:
         from klucznik.views import permissions as views
 
         return None if self._granted is None else views.granted(self._granted, self._output.words)
-
-
-def _start_local_ksef() -> LocalKsef:
-    from importlib.metadata import entry_points
-
-    found = entry_points(group="klucznik.local_ksef")
-    if not found:
-        raise KlucznikError("local_ksef_missing")
-    start = next(iter(found)).load()
-    return cast(LocalKsef, start())

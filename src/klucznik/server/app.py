@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from klucznik import web
 from klucznik.access.gate import visitor_of
@@ -25,15 +29,20 @@ from klucznik.services.installation import Installation
 from klucznik.services.telling import Outlets
 from klucznik.web.pages import STATIC, render, told
 
+_log = logging.getLogger("klucznik.server")
+
 # Where somebody proves who they are who asks for a page too early.
 _DOORS = {"not_signed_in": "/sign-in"}
 
 
-def create_app(klucznik: Installation, settings: WebSettings, outlets: Outlets | None = None) -> FastAPI:
+def create_app(
+    klucznik: Installation, settings: WebSettings, outlets: Outlets | None = None, *, demo: APIRouter | None = None
+) -> FastAPI:
     """The web app and the API of one installation.
 
     Args:
         outlets: where what happens is told; what webhooks may be made depends on it.
+        demo: routes that only a demo has; pages then say that they are one.
     """
     outlets, feed = outlets or Outlets(), Feed(klucznik)
     app = FastAPI(title="Klucznik", docs_url=None, redoc_url=None, openapi_url=None)
@@ -41,13 +50,15 @@ def create_app(klucznik: Installation, settings: WebSettings, outlets: Outlets |
     app.state.settings = settings
     app.state.outlets = outlets
     app.state.feed = feed
-    for router in web.ROUTERS:
+    app.state.demo = demo is not None
+    for router in (*web.ROUTERS, *(() if demo is None else (demo,))):
         app.include_router(router)
     app.mount(PREFIX, create_api(klucznik, settings, outlets, feed))
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_exception_handler(KlucznikError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_malformed)
+    app.add_middleware(_Unforeseen)
     app.add_middleware(BodyLimit, refuse=_too_large)
     app.add_middleware(Headers, secure=settings.secure)
     app.add_middleware(Identified)
@@ -58,6 +69,32 @@ async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
     """Whoever talks to the API is told in its form."""
     refuse = problems.too_large if scope["path"].startswith(f"{PREFIX}/") else too_large
     await refuse(scope, receive, send)
+
+
+@dataclass(frozen=True)
+class _Unforeseen:
+    """What nobody foresaw becomes a page like every other; of the error itself only its type and place are logged."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            kind, place = type(error).__name__, extract_tb(error.__traceback__)[-1]
+            at = f"{Path(place.filename).name}:{place.lineno}"
+            _log.error("unforeseen", extra={"facts": {"type": kind, "at": at}})
+            answer = await _on_error(Request(scope, receive), KlucznikError("page_failed", type=kind))
+            await answer(scope, receive, send)
 
 
 class _Static(StaticFiles):

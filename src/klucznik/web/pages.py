@@ -40,7 +40,7 @@ def render(
     """A page, or a part of one for htmx.
 
     Besides `data` a template has: `say`, `count`, `words`, `visitor` (None: nobody is signed in), `Action`, `csrf`,
-    `path`, `environment` (of KSeF), `now`, `languages`, `static(name)`.
+    `path`, `environment` (of KSeF), `demo` (whether this is one), `now`, `languages`, `static(name)`.
     """
     words, visitor = words_of(request), _visitor(request)
     klucznik = installation_of(request)
@@ -59,6 +59,7 @@ def render(
             csrf_header=CSRF_HEADER,
             path=request.url.path,
             environment=klucznik.environment.value,
+            demo=request.app.state.demo,
             now=klucznik.clock.now(),
             languages=LANGUAGES,
             static=static_url,

@@ -28,10 +28,14 @@ from ksef_sandbox import Sandbox
 
 @dataclass(frozen=True)
 class Served:
-    """A process that serves, and where."""
+    """A process that serves, and what it said at its start."""
 
     process: subprocess.Popen[str]
-    url: str
+    said: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.said["url"]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -66,7 +70,7 @@ def serving(home: Path, *more: str) -> Iterator[Served]:
                 line = process.stdout.readline()
                 assert line, process.stderr and process.stderr.read()
                 said += line
-            yield Served(process, json.loads(said)["url"])
+            yield Served(process, json.loads(said))
         finally:
             process.kill()
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
 from tests.klucznik.web.sites import Site
 from tests.klucznik.world import context_of, owner, some_nip
 
+from klucznik.domain.accounts import LinkPurpose
 from klucznik.domain.roles import Role
+from klucznik.services.account_links import make_link
+from klucznik.services.browser_sessions import open_session
 from klucznik.services.invitations import invite
 from klucznik.services.issue import issue
 
@@ -21,22 +25,42 @@ class Filled:
 
     Attributes:
         parts: what stands for ``{name}`` in an address.
-        addresses: whole addresses, for routes whose part means something else there.
+        invited: the session of a client who has opened an invitation.
+        addresses: whole addresses, for routes whose part means something else there or that look different each time.
     """
 
+    invited: str
     parts: dict[str, str] = field(default_factory=dict)
-    addresses: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def address_of(self, route: str) -> str:
-        """The address of a route with its parts filled in; a part that nobody has named here is an error."""
-        return self.addresses.get(route) or re.sub(r"\{(\w+)(?::\w+)?\}", lambda part: self.parts[part[1]], route)
+    def addresses_of(self, route: str) -> tuple[str, ...]:
+        """The addresses of a route; a part that nobody has named here is an error."""
+        if route in self.addresses:
+            return self.addresses[route]
+        return (re.sub(r"\{(\w+)(?::\w+)?\}", lambda part: self.parts[part[1]], route),)
 
 
 async def filled(site: Site) -> Filled:
-    """A company with its pair, and one that is invited."""
-    await issue(site.klucznik, context_of(NIP), owner(NIP, site.ksef))
+    """Everything, made once."""
+    klucznik = site.klucznik
+    await issue(klucznik, context_of(NIP), owner(NIP, site.ksef))
     staff = await site.user(Role.STAFF)
-    invited = await invite(site.klucznik, staff.principal, some_nip(), name="Piekarnia Ślimak")
+    invited = await invite(klucznik, staff.principal, some_nip(), name="Piekarnia Ślimak")
+    session, _ = await open_session(klucznik, invitation_id=invited.invitation.id)
     return Filled(
+        invited=session,
         parts={"nip": NIP, "invitation_id": invited.invitation.id, "token": invited.token},
+        addresses={
+            "/password/{token}": (f"/password/{await _link(site)}",),
+        },
     )
+
+
+async def _link(site: Site) -> str:
+    """Of a colleague who has no password yet."""
+    user = await site.user(Role.STAFF)
+
+    def commit(transaction: Connection) -> str:
+        return make_link(site.klucznik, transaction, LinkPurpose.INVITED, user)
+
+    return await site.klucznik.database.write(commit)

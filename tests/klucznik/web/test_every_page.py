@@ -4,17 +4,27 @@ A new page is looked at without a line here; where its address has a part that i
 """
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi.routing import APIRoute, iter_route_contexts
 from playwright.async_api import Page
 from tests.klucznik.web.filled import Filled, filled
 from tests.klucznik.web.sites import IN_BROWSER, Site, assert_accessible, assert_fits_a_phone
+from tests.klucznik.world import installed
 from tests.project.english import ENGLISH
 
+from klucznik.access.settings import WebSettings
 from klucznik.domain.roles import Role
+from klucznik.operations.serving import listen, served, url_of
+from klucznik.server.app import create_app
+from klucznik.services.account_links import make_setup_link
 
 pytestmark = IN_BROWSER
+
+NOWHERE = "/no/such/page"
+# There while nobody has an account, so not on a site with people.
+_ONLY_ONCE = "/set-up/{token}"
 
 # Answers that are no pages: files and streams.
 _NO_PAGE = re.compile(r"/api/|\.(ics|csv|xlsx|xml|json)$|/download|/export|/progress$|/events$")
@@ -22,31 +32,48 @@ _NO_PAGE = re.compile(r"/api/|\.(ics|csv|xlsx|xml|json)$|/download|/export|/prog
 
 async def test_every_page_keeps_nobody_out_in_any_way_that_a_browser_can_tell(site: Site) -> None:
     world = await filled(site)
-    paths = pages_of(site, world)
+    unseen = pages_of(site, world)
     async with site.page(Role.ADMINISTRATOR) as page:
-        for path in paths:
-            await look_at(page, path)
+        await look_at(page, NOWHERE, status=404)
+        unseen = [path for path in unseen if not await look_at(page, path)]
+    async with site.page(session=world.invited) as page:
+        unseen = [path for path in unseen if not await look_at(page, path)]
     async with site.page() as page:
-        for path in paths:
-            await page.goto(path)
-            if urlsplit(page.url).path not in ("/sign-in", "/no/such/page"):
-                await look_at(page, path)
         await look_at(page, "/sign-in")
+        unseen = [path for path in unseen if not await look_at(page, path)]
+    assert unseen == [], "pages that refuse everybody"
 
 
 def pages_of(site: Site, world: Filled) -> list[str]:
-    """The address of each page; that of nothing too, for the page of an error."""
-    found = {"/no/such/page"}
+    """The address of each page."""
+    found = set[str]()
     for route in iter_route_contexts(site.app.routes):
         path = route.path or ""
-        if isinstance(route.original_route, APIRoute) and "GET" in (route.methods or ()) and not _NO_PAGE.search(path):
-            found.add(world.address_of(path))
-    assert len(found) > 1
+        page = isinstance(route.original_route, APIRoute) and "GET" in (route.methods or ())
+        if page and path != _ONLY_ONCE and not _NO_PAGE.search(path):
+            found.update(world.addresses_of(path))
+    assert found
     return sorted(found)
 
 
-async def look_at(page: Page, path: str) -> None:
-    await page.goto(path)
+async def test_the_page_of_the_first_administrator_keeps_nobody_out_either(site: Site, tmp_path: Path) -> None:
+    async with installed(tmp_path, site.ksef) as fresh:
+        token = await make_setup_link(fresh)
+        with listen("127.0.0.1", 0, option="--port") as listening:
+            app = create_app(fresh, WebSettings(url_of(listening)))
+            async with served(app, listening, finish_within_s=60), site.page() as page:
+                await look_at(page, f"{url_of(listening)}/set-up/{token}")
+
+
+async def look_at(page: Page, path: str, *, status: int = 200) -> bool:
+    """False where it refuses whoever asks. Where it leads elsewhere, that is looked at in its own turn."""
+    answer = await page.goto(path)
+    assert answer is not None
+    if urlsplit(page.url).path != urlsplit(path).path:
+        return urlsplit(page.url).path != "/sign-in"
+    if answer.status != status:
+        assert answer.status in (403, 404), path
+        return False
     title = await page.title()
     assert title.endswith(" – Klucznik"), path
     assert not ENGLISH.search(title), title
@@ -54,3 +81,4 @@ async def look_at(page: Page, path: str) -> None:
     assert await page.locator("h1").count() == 1, path
     await assert_fits_a_phone(page)
     await assert_accessible(page)
+    return True
