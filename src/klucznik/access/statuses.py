@@ -40,7 +40,8 @@ _ABSENT = ("_unknown", "not_connected", "certificate_not_listed", "certificate_n
 _STANDS_OTHERWISE = {
     **dict.fromkeys(("no_credential", "permission_cannot_do_this", "token_cannot_do_this"), 409),
     **dict.fromkeys(("operator_not_set", "operator_without_credential", "operator_is_the_company"), 409),
-    **dict.fromkeys(("issuance_ended", "certificate_serves_others", "idempotency_key_in_use"), 409),
+    **dict.fromkeys(("issuance_ended", "issuance_not_refused", "credential_of_other_subject"), 409),
+    **dict.fromkeys(("certificate_serves_others", "idempotency_key_in_use"), 409),
     "changed_meanwhile": 412,
 }
 _AWAY = frozenset(

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.api import certificates, connections, events, operator, webhooks
+from klucznik.api import certificates, connections, events, issuances, operator, renewals, webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     connections.router,
     certificates.router,
+    issuances.router,
+    renewals.router,
     operator.router,
     events.router,
     webhooks.router,

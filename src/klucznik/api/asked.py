@@ -13,6 +13,7 @@ from klucznik.access.keys import RequiresKey
 from klucznik.domain.identifiers import Context
 from klucznik.domain.roles import Action
 from klucznik.errors import InputError
+from klucznik.services.connections import find_connection
 from klucznik.views.parts import Json
 
 NIP = r"^[1-9]([0-9][1-9]|[1-9][0-9])[0-9]{7}$"
@@ -48,6 +49,11 @@ def company(caller: Caller, nip: str) -> Context:
     if not caller.principal.reaches(nip):
         raise InputError("not_connected", nip=nip)
     return Context.of_nip(nip)
+
+
+async def connected(caller: Caller, nip: str) -> Context:
+    """The same, where it is connected: its own certificates that nothing connects are not used."""
+    return (await find_connection(caller.klucznik, company(caller, nip))).context
 
 
 def etag_of(shown: Json) -> str:

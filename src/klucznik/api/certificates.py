@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from klucznik.access.gate import Caller
 from klucznik.api.answers import IdempotencyKey, answered, once, sent
-from klucznik.api.asked import Issue, Nip, Revoke, See, Serial, company
+from klucznik.api.asked import Issue, Nip, Revoke, See, Serial, connected
 from klucznik.api.models.certificates import (
     CertificatePage,
     ListedCertificates,
@@ -20,7 +19,6 @@ from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
 from klucznik.api.problems import documented
 from klucznik.domain.identifiers import Context
 from klucznik.services import certificates as service
-from klucznik.services.connections import find_connection
 from klucznik.services.idempotency import Answer, Claim
 from klucznik.services.limits import read_limits
 from klucznik.services.revoke import revoke
@@ -32,26 +30,26 @@ router = APIRouter()
 @router.get(
     "/connections/{nip}/limits",
     response_model=SubjectLimits,
-    responses=documented(404, 409),
+    responses=documented(404, 409, 502),
     tags=["limits"],
     summary="Ask KSeF for both limits",
 )
 async def get_limits(caller: Issue, nip: Nip) -> Response:
     """Signs in to KSeF and asks for both limits of the subject. Spends nothing."""
-    context = await _connected(caller, nip)
+    context = await connected(caller, nip)
     return sent(answered(SubjectLimits, views.limits_of_subject(await read_limits(caller.klucznik, context, None))))
 
 
 @router.get(
     "/connections/{nip}/certificates",
     response_model=ListedCertificates,
-    responses=documented(404, 409),
+    responses=documented(404, 409, 502),
     tags=["certificates"],
     summary="Ask KSeF for the subject's certificates",
 )
 async def get_listed(caller: Issue, nip: Nip) -> Response:
     """Signs in to KSeF and lists all certificates of the subject, in all its companies. Spends nothing."""
-    context = await _connected(caller, nip)
+    context = await connected(caller, nip)
     found = await service.in_ksef(caller.klucznik, context, None)
     return sent(answered(ListedCertificates, views.listed_of_subject(found)))
 
@@ -90,7 +88,7 @@ async def get_certificate(caller: See, serial: Serial) -> Response:
     "/certificates/{serial}/revocation",
     response_model=Revocation,
     status_code=201,
-    responses=documented(404, 409),
+    responses=documented(404, 409, 502),
     tags=["certificates"],
     summary="Revoke a certificate for good",
 )
@@ -98,7 +96,7 @@ async def revoke_certificate(
     request: Request, caller: Revoke, serial: Serial, body: NewRevocation, key: IdempotencyKey
 ) -> Response:
     """Final. It frees a certificate slot, never a request; asking for it is the confirmation."""
-    context = await _connected(caller, body.nip)
+    context = await connected(caller, body.nip)
 
     async def work(_: Claim) -> Answer:
         done = await revoke(
@@ -114,8 +112,3 @@ async def revoke_certificate(
         return answered(Revocation, views.revocation(done), status=201)
 
     return await once(request, caller, key, body, work)
-
-
-async def _connected(caller: Caller, nip: str) -> Context:
-    """The company, where it is connected: its own certificates that nothing connects are not used."""
-    return (await find_connection(caller.klucznik, company(caller, nip))).context

@@ -117,7 +117,7 @@ async def forget_connection(caller: Disconnect, nip: Nip, if_match: IfMatch = No
 @router.post(
     "/{nip}/verification",
     response_model=Verification,
-    responses=documented(404, 409),
+    responses=documented(404, 409, 502),
     summary="Prove a connection",
 )
 async def verify_connection(request: Request, caller: Connect, nip: Nip) -> Response:

@@ -93,14 +93,18 @@ async def order(
     wait_for_limits: bool = False,
     keys_on_token: bool = False,
     ignores_reserve: bool = False,
+    recorded: Recorded | None = None,
     listener: Listener = unheard,
 ) -> Issuance | AlreadyHeld:
     """Sign in and order as `issue` does, and leave the rest to a worker: nothing but the sign-in is asked of KSeF here.
 
-    The login rests in the vault until the issuance ends. Arguments and errors are those of `issue`.
+    The login rests in the vault until the issuance ends. Arguments and errors are those of `issue`, and `recorded` as
+    for `order_signed_in`.
     """
     wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token, ignores_reserve)
     ordering = await _Ordering.begin(installation, context, credential, wanted, listener=listener)
+    if isinstance(ordering, _Ordering) and recorded is not None:
+        ordering.recorded = recorded
     return ordering if isinstance(ordering, AlreadyHeld) else await ordering.leave()
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.certificates import CertificateType, HeldCertificate
-from klucznik.domain.identifiers import Subject
+from klucznik.domain.identifiers import Context, Subject
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.keytype import KeyType
 from klucznik.domain.preflight import Refusal
@@ -123,6 +123,18 @@ async def order_renewal(
     if ordered is not None:
         await installation.wake(ordered.id)  # after the lease was given back: whoever is woken may begin at once
     return ordered
+
+
+async def order_renewals(
+    installation: Installation, context: Context, *, listener: Listener = unheard
+) -> list[tuple[Standing, Issuance | None]]:
+    """Order what is due of those whose certificates act for a company; errors as of `order_renewal`.
+
+    Returns:
+        for each of them how it stood, and the issuance that renews it or that runs already.
+    """
+    found = await renewals.standings(installation, await renewals.subjects_of(installation, context))
+    return [(one, one.running or await order_renewal(installation, one.subject, listener=listener)) for one in found]
 
 
 async def _renew(installation: Installation, standing: Standing, *, early: bool, listener: Listener) -> Renewal:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from klucznik.domain.identifiers import Context
 from klucznik.domain.issuance import Enrollment, Issuance
 from klucznik.errors import InputError
 from klucznik.services.installation import Installation
@@ -31,13 +32,23 @@ class IssuanceStatus:
 
 
 async def all_issuances(
-    installation: Installation, *, running_only: bool = False, before: Issuance | None = None, size: int = PAGE
+    installation: Installation,
+    *,
+    running_only: bool = False,
+    before: Issuance | None = None,
+    size: int = PAGE,
+    only: Context | None = None,
 ) -> list[IssuanceStatus]:
-    """A page of issuances, newest first; `before` is the last one of the page before."""
+    """A page of issuances, newest first.
+
+    Args:
+        before: the last one of the page before.
+        only: those for this company.
+    """
 
     def read(connection: Connection) -> list[IssuanceStatus]:
         found = issuances.page(
-            connection, installation.environment, running_only=running_only, before=before, size=size
+            connection, installation.environment, running_only=running_only, before=before, size=size, only=only
         )
         rows = issuances.enrollments_of_many(connection, [issuance.id for issuance in found])
         return [IssuanceStatus(issuance, tuple(rows.get(issuance.id, ()))) for issuance in found]

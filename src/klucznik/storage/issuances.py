@@ -136,12 +136,20 @@ def due(
 
 
 def page(
-    connection: Connection, environment: Environment, *, running_only: bool, before: Issuance | None = None, size: int
+    connection: Connection,
+    environment: Environment,
+    *,
+    running_only: bool,
+    before: Issuance | None = None,
+    size: int,
+    only: Context | None = None,
 ) -> list[Issuance]:
-    """Issuances, the newest first; `before` is the last one of the page before."""
+    """Issuances, or those for one company, the newest first; `before` is the last one of the page before."""
     query = select(issuances).where(issuances.c.environment == environment.value)
     if running_only:
         query = query.where(issuances.c.state.in_(_RUNNING))
+    if only is not None:
+        query = query.where(issuances.c.context_type == only.type.value, issuances.c.context_value == only.value)
     if before is not None:
         query = query.where(tuple_(issuances.c.created_at, issuances.c.id) < (before.created_at, before.id))
     rows = connection.execute(query.order_by(issuances.c.created_at.desc(), issuances.c.id.desc()).limit(size))

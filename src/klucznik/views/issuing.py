@@ -32,6 +32,11 @@ def ordered(value: Issuance) -> Json:
     return {"outcome": "ordered", "issuance": issuance(value)}
 
 
+def order(one: IssuanceStatus) -> Json:
+    """An order as it stands now."""
+    return {"outcome": "ordered", "issuance": status(one), "certificates": []}
+
+
 def issuances(found: Sequence[IssuanceStatus]) -> Json:
     """Issuances with their requests, newest first."""
     return {
@@ -50,8 +55,12 @@ def status(one: IssuanceStatus) -> dict[str, Json]:
 
 
 def cancelled(done: Cancelled) -> Json:
+    return {"outcome": "cancelled", **cancellation(done)}
+
+
+def cancellation(done: Cancelled) -> dict[str, Json]:
+    """What calling it off has come to."""
     return {
-        "outcome": "cancelled",
         "issuance": issuance(done.issuance),
         "requests_spent": done.spent,
         "requests_saved": done.saved,

@@ -7,6 +7,7 @@ from klucznik.domain.remedies import About, Evidence, Remedy
 from klucznik.domain.renewal_window import Estimate
 from klucznik.messages.catalogue import Words
 from klucznik.messages.refusal import cause_text, effect_text, reason_text, remedy_text, remedy_title, risk_text
+from klucznik.services.preflight import Lookout
 from klucznik.views.parts import Json, context, limits, moment, subject
 
 
@@ -35,6 +36,23 @@ def refusal(value: Refusal, words: Words) -> dict[str, Json]:
             for cause in value.causes
         ],
         "remedies": [_remedy(remedy, value, words) for remedy in value.remedies],
+    }
+
+
+def lookout(value: Lookout, words: Words) -> dict[str, Json]:
+    """What an issuance would meet now."""
+    if value.refusal is not None:
+        return refusal(value.refusal, words)
+    return {
+        "outcome": "go" if value.needed else "already_held",
+        "subject": subject(value.subject),
+        "context": context(value.context),
+        "limits": limits(value.limits),
+        "needed": value.needed,
+        "requests_filed": 0,
+        "reasons": [],
+        "causes": [],
+        "remedies": [],
     }
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from klucznik.domain.connections import Connection
 from klucznik.domain.deployment import Deployment
+from klucznik.domain.issuance import Issuance
 from klucznik.messages.catalogue import Words
 from klucznik.messages.errors import error_text
 from klucznik.services.renew import Renewal, RenewalEnd
 from klucznik.services.renew_many import Renewed
 from klucznik.services.renewals import Standing
+from klucznik.views.issuing import issuance
 from klucznik.views.parts import Json, certificate, context, moment, subject
 from klucznik.views.refusals import refusal
 
@@ -32,6 +34,23 @@ def renewed(done: Sequence[Renewed], looked_at: int, words: Words) -> Json:
         "renewed": sum(one.renewal is not None and one.renewal.end is RenewalEnd.RENEWED for one in done),
         "not_well": sum(not one.well for one in done),
         "renewals": [_renewed(one, words) for one in done],
+    }
+
+
+def ordered(found: Sequence[tuple[Standing, Issuance | None]]) -> Json:
+    """What was ordered for whom."""
+    return {
+        "items": [
+            {
+                "subject": subject(one.subject),
+                "due": [kind.value for kind in one.plan.due],
+                "due_at": moment(one.plan.due_at),
+                "last_possible": moment(one.plan.signs_in_until),
+                "not_before": moment(one.not_before),
+                "issuance": None if running is None else issuance(running),
+            }
+            for one, running in found
+        ]
     }
 
 
@@ -73,14 +92,14 @@ def _renewed(value: Renewed, words: Words) -> Json:
 
 
 def _renewal(value: Renewal, words: Words) -> Json:
-    standing, issuance = value.standing, value.issuance
+    standing, done = value.standing, value.issuance
     text = None if value.error is None else error_text(value.error, words)
     return {
         "result": value.end.value,
         "companies": [context(one) for one in standing.companies],
-        "issuance": None if issuance is None else issuance.id,
+        "issuance": None if done is None else done.id,
         "certificates": [certificate(one) for one in value.certificates],
-        "replaced": [] if issuance is None else list(issuance.replaces or ()),
+        "replaced": [] if done is None else list(done.replaces or ()),
         "last_possible": moment(standing.plan.signs_in_until),
         "next_at": moment(value.next_at),
         "refusal": None if value.refusal is None else refusal(value.refusal, words),
