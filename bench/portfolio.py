@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import insert
 
-from klucznik.domain.audit import Entry, Event
+from klucznik.domain.audit import INSTALLATION, Entry, Event, chain_of
 from klucznik.domain.certificates import PAIR, CertificateType, Origin
 from klucznik.domain.connections import Connection, Health, Method
 from klucznik.domain.identifiers import Context, Subject, SubjectType
@@ -123,7 +123,8 @@ def _write(klucznik: Installation, transaction: Transaction, those: list[_Compan
             Entry(Event.CONNECTION_HEALTH_CHANGED, {"context": context, "from": "unchecked", "to": "healthy"}),
             *(Entry(event, {}, one.connection.id) for event in (Event.PREFLIGHT_PASSED, Event.ISSUANCE_ENDED)),
         ]
-        chain = f"{klucznik.environment.value}:{one.connection.subject or 'installation'}"
+        subject = one.connection.subject
+        chain = INSTALLATION if subject is None else chain_of(klucznik.environment, subject)
         pen.write(transaction, chain, told, now=now, environment=klucznik.environment)
 
 

@@ -12,6 +12,8 @@ from babel.messages.pofile import read_po
 from tests.project import source
 from tests.project.english import ENGLISH
 
+from klucznik.domain.audit import Event
+
 LANGUAGES = ("pl", "en")
 
 
@@ -46,6 +48,11 @@ def test_every_reason_that_is_raised_has_its_words(language: str) -> None:
 def test_every_key_that_is_asked_for_is_there(language: str) -> None:
     absent = {f"{one.name} ({one.where})" for one in source.said() if one.name not in messages(language)}
     assert not absent | source.said_in_templates() - set(messages(language))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_event_of_the_audit_log_has_its_sentence(language: str) -> None:
+    assert {event.value for event in Event if f"timeline.{event.value}" not in messages(language)} == set()
 
 
 def test_both_languages_have_the_same_keys() -> None:

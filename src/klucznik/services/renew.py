@@ -100,9 +100,12 @@ async def renew(
 
 
 async def order_renewal(
-    installation: Installation, subject: Subject, *, listener: Listener = unheard
+    installation: Installation, subject: Subject, *, early: bool = False, listener: Listener = unheard
 ) -> Issuance | None:
     """Order what is due of a subject and leave it to whoever is woken; None: nothing is to be ordered now.
+
+    Args:
+        early: order all that is in service, due or not, and whatever became of the last renewal.
 
     Raises:
         SubjectBusy: somebody is at work for this subject.
@@ -110,12 +113,12 @@ async def order_renewal(
         KlucznikError: KSeF does not let it in, or does not answer.
     """
     lease = await take_lease(installation, subject)
-    ordering = _Ordering(installation, subject, early=False, listener=listener)
+    ordering = _Ordering(installation, subject, early=early, listener=listener)
     async with held(installation, lease):
-        standing = await renewals.standing_of(installation, subject)
+        standing = await renewals.standing_of(installation, subject, early=early)
         if standing is None or standing.running is not None:
             return None
-        if (nothing := _nothing_to_do(standing, installation.clock.now(), early=False)) is not None:
+        if (nothing := _nothing_to_do(standing, installation.clock.now(), early=early)) is not None:
             if nothing.error is not None:
                 raise nothing.error
             return None

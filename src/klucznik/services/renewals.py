@@ -17,7 +17,7 @@ from klucznik.services.ways import holder_for
 from klucznik.storage import certificates, connections, issuances
 
 # More failures than this in a row make the pause no longer.
-_FAILURES = 8
+FAILURES_COUNTED = 8
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read(connection: Connection, installation: Installation, subject: Subject, *
         plan=plan,
         companies=_companies(connection, installation, subject),
         running=issuances.running(connection, environment, subject),
-        not_before=_not_before(issuances.renewals(connection, environment, subject, most=_FAILURES)),
+        not_before=not_before(issuances.renewals(connection, environment, subject, most=FAILURES_COUNTED)),
     )
 
 
@@ -108,8 +108,8 @@ def _companies(connection: Connection, installation: Installation, subject: Subj
     return tuple(dict.fromkeys([*connected, *issuances.contexts_of(connection, environment, subject), *own]))
 
 
-def _not_before(renewals: Iterable[Issuance]) -> datetime | None:
-    """After so many rejected renewals in a row."""
+def not_before(renewals: Iterable[Issuance]) -> datetime | None:
+    """When the next may be tried, after so many rejected renewals in a row; None: at once."""
     failed: list[Issuance] = []
     for renewal in renewals:
         if renewal.state is not IssuanceState.REJECTED:

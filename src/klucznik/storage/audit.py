@@ -116,13 +116,18 @@ def since(connection: Connection, at: str) -> Iterator[Record]:
 
 
 def of_company(
-    connection: Connection, environment: Environment, context: Context, *, before: Record | None, size: int
+    connection: Connection,
+    environment: Environment,
+    context: Context,
+    *,
+    before: tuple[str, str, int] | None,
+    size: int,
 ) -> list[Record]:
-    """What is told of a company, the latest first; `before` is the last one of the page before."""
+    """What is told of a company, the latest first; `before` is where the last one of the page before stands."""
     place = tuple_(audit_log.c.at, audit_log.c.chain, audit_log.c.number)
     query = select(*_COLUMNS).where(audit_log.c.company == company_of(environment, context.value))
     if before is not None:
-        query = query.where(place < (before.at, before.chain, before.number))
+        query = query.where(place < before)
     rows = connection.execute(query.order_by(*(one.desc() for one in place)).limit(size))
     return [_record(row) for row in rows]
 

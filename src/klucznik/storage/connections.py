@@ -77,8 +77,10 @@ def of_context(transaction: Transaction, environment: Environment, context: Cont
     return None if row is None else from_row(row)
 
 
-def of_subject(transaction: Transaction, environment: Environment, subject: Subject) -> list[Connection]:
-    """All companies for which this subject signs in."""
+def of_subject(
+    transaction: Transaction, environment: Environment, subject: Subject, *, most: int | None = None
+) -> list[Connection]:
+    """The companies for which this subject signs in; no more than `most`."""
     rows = transaction.execute(
         select(connections)
         .where(
@@ -87,6 +89,7 @@ def of_subject(transaction: Transaction, environment: Environment, subject: Subj
             connections.c.subject_value == subject.value,
         )
         .order_by(connections.c.context_value, connections.c.id)
+        .limit(most)
     )
     return [from_row(row) for row in rows]
 

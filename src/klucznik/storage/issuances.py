@@ -179,6 +179,21 @@ def renewals(connection: Connection, environment: Environment, subject: Subject,
     return [_issuance(row) for row in rows]
 
 
+def of_context(connection: Connection, environment: Environment, context: Context, *, most: int) -> list[Issuance]:
+    """The latest issuances for a company, the newest first."""
+    rows = connection.execute(
+        select(issuances)
+        .where(
+            issuances.c.environment == environment.value,
+            issuances.c.context_type == context.type.value,
+            issuances.c.context_value == context.value,
+        )
+        .order_by(issuances.c.created_at.desc(), issuances.c.id.desc())
+        .limit(most)
+    )
+    return [_issuance(row) for row in rows]
+
+
 def contexts_of(connection: Connection, environment: Environment, subject: Subject) -> list[Context]:
     """In which contexts issuances of a subject have signed in, the latest first."""
     latest = func.max(issuances.c.created_at)

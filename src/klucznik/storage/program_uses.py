@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from klucznik.domain.environments import Environment
 from klucznik.storage.races import insert_unless_there
@@ -24,6 +24,12 @@ def record(
             .where(*(program_uses.c[name] == value for name, value in mine.items()))
             .values(last_at=now)
         )
+
+
+def forget(transaction: Connection, environment: Environment, serial_number: str, program: str) -> None:
+    """A program has that certificate no more."""
+    mine = {"environment": environment.value, "serial_number": serial_number, "program": program}
+    transaction.execute(delete(program_uses).where(*(program_uses.c[name] == value for name, value in mine.items())))
 
 
 def of_certificates(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -65,6 +66,12 @@ def page(transaction: Transaction, *, limit: int, after: str = "") -> list[User]
     """Users in the order of their e-mail addresses, from behind `after` on."""
     found = select(users).where(users.c.email > after).order_by(users.c.email).limit(limit)
     return [user_of(row) for row in transaction.execute(found)]
+
+
+def names(transaction: Transaction, ids: Collection[str]) -> dict[str, str]:
+    """What these users are called, by their ids."""
+    rows = transaction.execute(select(users.c.id, users.c.name).where(users.c.id.in_(list(ids))))
+    return {row.id: row.name for row in rows}
 
 
 def _changing(user: User) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.web import board, invitations, invited, language, sign_in
+from klucznik.web import board, company, invitations, invited, language, sign_in
 
 ROUTERS: tuple[APIRouter, ...] = (
     board.router,
+    company.router,
     invitations.router,
     invited.router,
     language.router,

@@ -1,0 +1,101 @@
+"""What has happened to a company, from the audit log: the latest first, page by page, and who did it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection as Transaction
+
+from klucznik.domain.audit import Fact, Record
+from klucznik.domain.identifiers import Context
+from klucznik.errors import InputError
+from klucznik.services.installation import Installation
+from klucznik.storage import audit, users
+
+PAGE = 50
+_AT = re.compile(r"[0-9T:.Z-]{10,27}", re.ASCII)
+_CHAIN = re.compile(r"[0-9A-Za-z:]{1,100}", re.ASCII)
+
+
+class By(StrEnum):
+    """Who has done something."""
+
+    USER = "user"
+    KEY = "key"  # a program, by its API key
+    INVITATION = "invitation"  # a client, by the link that was sent to them
+    KLUCZNIK = "klucznik"  # by itself, or somebody at its terminal
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One line of the timeline.
+
+    Attributes:
+        event: an `Event`, or one of a later release.
+        name: of the user; None where nobody is known by that id any more.
+    """
+
+    at: datetime
+    event: str
+    facts: Mapping[str, Fact]
+    by: By
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A page; `following` is the cursor of the next, older one."""
+
+    lines: tuple[Happened, ...]
+    following: str | None
+
+
+async def timeline(
+    installation: Installation, context: Context, *, cursor: str | None = None, size: int = PAGE
+) -> Timeline:
+    """A page of what has happened to a company, in two queries.
+
+    Raises:
+        InputError: ``list_place_malformed``.
+    """
+    before = None if cursor is None else _place(cursor)
+
+    def read(transaction: Transaction) -> Timeline:
+        found = audit.of_company(transaction, installation.environment, context, before=before, size=size + 1)
+        shown = found[:size]
+        actors = [one.actor.partition(":") for one in shown]
+        names = users.names(transaction, {name for kind, _, name in actors if kind == By.USER})
+        lines = tuple(_line(one, names) for one in shown)
+        return Timeline(lines, _cursor(shown[-1]) if len(found) > size else None)
+
+    return await installation.database.read(read)
+
+
+def _line(record: Record, names: Mapping[str, str]) -> Happened:
+    kind, _, actor = record.actor.partition(":")
+    by = By(kind) if kind in (By.USER, By.KEY, By.INVITATION) else By.KLUCZNIK
+    at = datetime.fromisoformat(record.at)
+    return Happened(at, record.event, json.loads(record.facts), by, names.get(actor) if by is By.USER else None)
+
+
+def _cursor(record: Record) -> str:
+    told = json.dumps([record.at, record.chain, record.number], separators=(",", ":"))
+    return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> tuple[str, str, int]:
+    try:
+        told = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        at, chain, number = told
+        place = (str(at), str(chain), int(number))
+    except (ValueError, TypeError, OverflowError):
+        raise InputError("list_place_malformed") from None
+    if not _AT.fullmatch(place[0]) or not _CHAIN.fullmatch(place[1]) or not 0 <= place[2] < 1 << 31:
+        raise InputError("list_place_malformed")
+    return place
