@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -56,34 +57,53 @@ async def export(
         InputError: ``nothing_to_export``; ``export_key_on_token`` (``serial``), as such a key cannot leave;
             ``file_exists`` and the like from `keys.safe_files`; the password's own.
     """
-    chosen = await _chosen(installation, context, serial_number)
+    chosen = await those_to_export(installation, context, serial_number)
     if not chosen:
         raise InputError(
             "nothing_to_export",
             wanted=serial_number or (context.value if context else None),
             environment=installation.environment.value,
         )
-    contents: dict[str, bytes] = {}
-    names: list[tuple[HeldCertificate, list[str]]] = []
-    for held in chosen:
-        # No PESEL in a file name: names of files travel further than their contents.
-        stem = f"ksef-{held.type.value.lower()}-{held.serial_number}"
-        made = await _files(installation, held, stem, password, format)
-        contents |= made
-        names.append((held, list(made)))
-    written = write_export(directory, contents)
+    made = [(held, await _files(installation, held, password, format)) for held in chosen]
+    written = write_export(directory, {name: content for _, files in made for name, content in files.items()})
     try:
         await installation.database.write(lambda connection: _record(installation, connection, chosen, format, program))
     except BaseException:
         for file in written:  # no key leaves unrecorded
             file.unlink(missing_ok=True)
         raise
-    return [Exported(held, tuple(directory / name for name in made)) for held, made in names]
+    return [Exported(held, tuple(directory / name for name in files)) for held, files in made]
+
+
+async def hand_out(
+    installation: Installation,
+    those: Sequence[HeldCertificate],
+    *,
+    password: bytes,
+    format: ExportFormat,
+    program: str | None = None,
+) -> dict[str, bytes]:
+    """The files of certificates, by name, for whoever takes them away at once; no key is handed out unrecorded.
+
+    Args:
+        program: as in `export`.
+
+    Raises:
+        InputError: ``export_key_on_token``; the password's own.
+    """
+    files: dict[str, bytes] = {}
+    for held in those:
+        files |= await _files(installation, held, password, format)
+    chosen = list(those)
+    await installation.database.write(lambda connection: _record(installation, connection, chosen, format, program))
+    return files
 
 
 async def _files(
-    installation: Installation, held: HeldCertificate, stem: str, password: bytes | None, format: ExportFormat
+    installation: Installation, held: HeldCertificate, password: bytes | None, format: ExportFormat
 ) -> dict[str, bytes]:
+    # No PESEL in a file name: names of files travel further than their contents.
+    stem = f"ksef-{held.type.value.lower()}-{held.serial_number}"
     certificate = x509.load_der_x509_certificate(held.der)
     if format is ExportFormat.CERTIFICATE:
         return certificate_file(stem, certificate)
@@ -119,9 +139,10 @@ def _record(
         audit.record(installation, connection, held.subject, Entry(Event.KEY_EXPORTED, facts))
 
 
-async def _chosen(
-    installation: Installation, context: Context | None, serial_number: str | None
+async def those_to_export(
+    installation: Installation, context: Context | None, serial_number: str | None = None
 ) -> list[HeldCertificate]:
+    """The one with a serial number, or the usable ones of whoever signs in for a company; none: an empty list."""
     environment, now = installation.environment, installation.clock.now()
     if serial_number is not None:
         one = await installation.database.read(

@@ -114,7 +114,7 @@ async def prove(installation: Installation, context: Context, enrollment: Enroll
         raise VerificationFailed("certificate_not_in_vault", serial=serial_number)
     if held.type is CertificateType.AUTHENTICATION:
         return await _log_in(installation, context, held)
-    return await _sign_kod2(installation, context, held)
+    return Proof(held.serial_number, link=await specimen_link(installation, context, held))
 
 
 async def _log_in(installation: Installation, context: Context, held: HeldCertificate) -> Proof:
@@ -125,7 +125,12 @@ async def _log_in(installation: Installation, context: Context, held: HeldCertif
     return Proof(held.serial_number, reference_number=reference_number)
 
 
-async def _sign_kod2(installation: Installation, context: Context, held: HeldCertificate) -> Proof:
+async def specimen_link(installation: Installation, context: Context, held: HeldCertificate) -> str:
+    """A KOD II link signed with an Offline certificate of the vault, and verified with it; it is of no invoice.
+
+    Raises:
+        VerificationFailed: the signature does not verify.
+    """
     link = await asyncio.to_thread(
         sign_link,
         qr_host=installation.endpoint.qr_host,
@@ -136,4 +141,4 @@ async def _sign_kod2(installation: Installation, context: Context, held: HeldCer
         private_key=await unsealed(installation, held.key_id),
     )
     verify_link(link, cast("VerifyingKey", x509.load_der_x509_certificate(held.der).public_key()), invoice=_SPECIMEN)
-    return Proof(held.serial_number, link=link)
+    return link

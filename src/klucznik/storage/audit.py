@@ -97,6 +97,13 @@ def row_at(connection: Connection, chain: str, number: int) -> Record | None:
     return None if row is None else _record(row)
 
 
+def of_issuance(connection: Connection, chain: str, issuance_id: str, event: str) -> list[Record]:
+    """What is told of one issuance by one kind of event, in its order."""
+    table = audit_log
+    wanted = (table.c.chain == chain, table.c.issuance_id == issuance_id, table.c.event == event)
+    return [_record(row) for row in connection.execute(select(*_COLUMNS).where(*wanted).order_by(table.c.number))]
+
+
 def since(connection: Connection, at: str) -> Iterator[Record]:
     """Rows of all chains from a moment on, chain by chain, page by page."""
     table = audit_log

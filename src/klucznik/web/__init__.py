@@ -4,13 +4,34 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.web import board, company, invitations, invited, language, sign_in
+from klucznik.web import (
+    board,
+    bringing,
+    company,
+    connect,
+    downloads,
+    invitations,
+    invited,
+    language,
+    onboarding,
+    progress,
+    refusal,
+    sign_in,
+    signatures,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     board.router,
+    bringing.router,
     company.router,
+    connect.router,
+    downloads.router,
     invitations.router,
     invited.router,
     language.router,
+    onboarding.router,
+    progress.router,
+    refusal.router,
     sign_in.router,
+    signatures.router,
 )

@@ -6,15 +6,19 @@ import re
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
+from tests.klucznik.onboardings import signed
 from tests.klucznik.web.sites import Site
-from tests.klucznik.world import context_of, owner, some_nip
+from tests.klucznik.world import company, context_of, installed, owner, set_limits, some_nip
 
 from klucznik.domain.accounts import LinkPurpose
-from klucznik.domain.roles import Role
+from klucznik.domain.onboarding import Onboarding
+from klucznik.domain.roles import Principal, Role
+from klucznik.services import onboarding as onboardings
 from klucznik.services.account_links import make_link
 from klucznik.services.browser_sessions import open_session
 from klucznik.services.invitations import invite
 from klucznik.services.issue import issue
+from klucznik.services.operator import set_operator
 
 NIP = "5265877635"
 
@@ -47,11 +51,18 @@ async def filled(site: Site) -> Filled:
     staff = await site.user(Role.STAFF)
     invited = await invite(klucznik, staff.principal, some_nip(), name="Piekarnia Ślimak")
     session, _ = await open_session(klucznik, invitation_id=invited.invitation.id)
+    refused = await _refused(site, staff.principal)
     return Filled(
         invited=session,
-        parts={"nip": NIP, "invitation_id": invited.invitation.id, "token": invited.token},
+        parts={
+            "nip": NIP,
+            "invitation_id": invited.invitation.id,
+            "token": invited.token,
+            "onboarding_id": refused.id,
+        },
         addresses={
             "/password/{token}": (f"/password/{await _link(site)}",),
+            "/connect/{onboarding_id}/revoke/asked": (_to_revoke(refused),),
         },
     )
 
@@ -64,3 +75,22 @@ async def _link(site: Site) -> str:
         return make_link(site.klucznik, transaction, LinkPurpose.INVITED, user)
 
     return await site.klucznik.database.write(commit)
+
+
+async def _refused(site: Site, by: Principal) -> Onboarding:
+    """An onboarding that the limits hold up, with every way out: certificates are held whose keys are elsewhere."""
+    nip, klucznik = some_nip(), site.klucznik
+    person, office = owner(nip, site.ksef), some_nip()
+    await set_operator(klucznik, office, "Biuro Rachunkowe Żółw sp. z o.o.", company(office, site.ksef))
+    async with installed(klucznik.home / "another", site.ksef) as another:
+        await issue(another, context_of(nip), person)
+    set_limits(site.ksef, person.holder.signs_in_as, enrollment=3, certificate=3)
+    begun = await signed(klucznik, nip, person, by=by)
+    return (await onboardings.look(klucznik, begun.id, by)).onboarding
+
+
+def _to_revoke(refused: Onboarding) -> str:
+    """The page that asks before it revokes what is suggested."""
+    remedies = () if refused.refusal is None else refused.refusal.remedies
+    (serial,) = {serial for one in remedies if one.suggested for serial in one.serial_numbers[:1]}
+    return f"/connect/{refused.id}/revoke/asked?serial={serial}"

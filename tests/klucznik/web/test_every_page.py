@@ -27,7 +27,7 @@ NOWHERE = "/no/such/page"
 _ONLY_ONCE = "/set-up/{token}"
 
 # Answers that are no pages: files and streams.
-_NO_PAGE = re.compile(r"/api/|\.(ics|csv|xlsx|xml|json)$|/download|/export|/progress$|/events$")
+_NO_PAGE = re.compile(r"/api/|\.(ics|csv|xlsx|xml|json|svg)$|/connect/nip$|/download|/export|/progress$|/events$")
 
 
 async def test_every_page_keeps_nobody_out_in_any_way_that_a_browser_can_tell(site: Site) -> None:

@@ -3,7 +3,7 @@
 One room for each act: `rows` (begin, find, list), `rights` (whose it is, who has a say in the company), `choices` (who
 signs, by what; back; give up), `signing` (document or key), `logins` (the session that rests meanwhile), `looking`
 (limits or refusal), `ordering` and `taking_up` (the yes), `remedies` (ways out), `connecting` (what issues nothing),
-`progress`. The states and what may follow what are `domain.onboarding`.
+`progress`, `results` (what has come of it). The states and what may follow what are `domain.onboarding`.
 
 Every function takes the `Principal` who asks. What is none of theirs is InputError ``onboarding_unknown``, what they
 may not do AccessDenied ``not_allowed``.
@@ -15,7 +15,8 @@ from klucznik.services.onboarding.looking import Look, known, look
 from klucznik.services.onboarding.ordering import confirm, wait_for_limits
 from klucznik.services.onboarding.progress import Progress, progress
 from klucznik.services.onboarding.remedies import grant, proposed_grant, proposed_revocations, revoke
-from klucznik.services.onboarding.rows import PAGE, begin, find, of_invitation, unfinished
+from klucznik.services.onboarding.results import Proved, Results, results_of
+from klucznik.services.onboarding.rows import PAGE, begin, find, of_invitation, unfinished, unfinished_of
 from klucznik.services.onboarding.signing import (
     HandedIn,
     ask_for_document,
@@ -29,6 +30,8 @@ __all__ = [
     "HandedIn",
     "Look",
     "Progress",
+    "Proved",
+    "Results",
     "ask_for_document",
     "begin",
     "choose_method",
@@ -49,8 +52,10 @@ __all__ = [
     "progress",
     "proposed_grant",
     "proposed_revocations",
+    "results_of",
     "revoke",
     "sign_in_with_key",
     "unfinished",
+    "unfinished_of",
     "wait_for_limits",
 ]

@@ -121,6 +121,13 @@ async def unfinished(
     )
 
 
+async def unfinished_of(installation: Installation, context: Context, by: Principal) -> Onboarding | None:
+    """The one that they have begun for a company and not ended: `begin` goes on with that."""
+    return await installation.database.read(
+        lambda transaction: onboardings.unfinished_of(transaction, installation.environment, context, by.id)
+    )
+
+
 def save(installation: Installation, transaction: Transaction, onboarding: Onboarding) -> Onboarding:
     """Part of a transaction; tells the audit log of an end. Raises as `storage.onboardings.save`."""
     saved = onboardings.save(transaction, onboarding, now=installation.clock.now())

@@ -1,0 +1,121 @@
+"""How far an order is, as a road of steps; and the stream of events that keeps the page up to date.
+
+The rows are looked at, not the worker: whoever works on the order, here or on another machine, is seen alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
+
+from klucznik.access.gate import Requires, Visitor
+from klucznik.domain.onboarding import OnboardingState
+from klucznik.domain.road_steps import Standing
+from klucznik.domain.roles import Action
+from klucznik.domain.waits import Wait, WaitKind
+from klucznik.errors import InputError
+from klucznik.messages import Words
+from klucznik.services import onboarding as onboardings
+from klucznik.services.onboarding import Progress
+from klucznik.web.pages import render, words_of
+
+router = APIRouter()
+Connecting = Annotated[Visitor, Depends(Requires(Action.CONNECT))]
+
+_LOOK_EVERY_S = 1.0
+# A proxy closes what says nothing; and a browser comes back by itself when a stream ends.
+_SAY_SOMETHING_EVERY = 15
+_STREAM_LASTS = 600
+_DRAWN = {Standing.AHEAD: "waiting", Standing.NOW: "now", Standing.DONE: "done", Standing.STOPPED: "failed"}
+
+
+@dataclass(frozen=True)
+class ShownProgress:
+    """A road to draw.
+
+    Attributes:
+        steps: text, state and detail of each, as `components.road` draws them.
+        wait: why nothing moves now, in a sentence; None: it moves.
+    """
+
+    steps: tuple[tuple[str, str, str | None], ...]
+    wait: str | None
+    spent: int
+
+
+def shown_progress(found: Progress, words: Words) -> ShownProgress:
+    steps = []
+    for step in found.steps:
+        kind = None if step.type is None else words.say(f"wizard.type.{step.type.value}")
+        key = f"wizard.road.{step.kind.value}"
+        detail = words.say("wizard.road.in_doubt") if step.in_doubt and step.standing is Standing.NOW else None
+        steps.append((words.say(key, type=kind), _DRAWN[step.standing], detail))
+    wait = _wait_of(found)
+    told = None if wait is None else words.say(f"wizard.wait.{wait.kind.value}", until=wait.until)
+    return ShownProgress(tuple(steps), told, 0 if found.issuance is None else found.issuance.spent)
+
+
+def is_waiting_for_limits(found: Progress) -> bool:
+    wait = _wait_of(found)
+    return wait is not None and wait.kind is WaitKind.LIMITS and found.onboarding.refusal is not None
+
+
+@router.get("/connect/{onboarding_id}/progress")
+async def part(request: Request, visitor: Connecting, onboarding_id: str) -> Response:
+    """The road alone."""
+    return _part(request, await onboardings.progress(visitor.klucznik, onboarding_id, visitor.principal))
+
+
+@router.get("/connect/{onboarding_id}/events")
+async def stream(request: Request, visitor: Connecting, onboarding_id: str) -> Response:
+    """Server-sent events: ``road`` with the road, each time it has changed; ``over`` when another page is due."""
+    await onboardings.find(visitor.klucznik, onboarding_id, visitor.principal)
+    return StreamingResponse(
+        _events(request, visitor, onboarding_id),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+async def _events(request: Request, visitor: Visitor, onboarding_id: str) -> AsyncIterator[str]:
+    before = ""
+    for look in range(_STREAM_LASTS):
+        try:
+            found = await onboardings.progress(visitor.klucznik, onboarding_id, visitor.principal)
+        except InputError:
+            return
+        if found.onboarding.state is not OnboardingState.ISSUING or is_waiting_for_limits(found):
+            yield "event: over\ndata: over\n\n"
+            return
+        drawn = _text(request, found)
+        if drawn != before:
+            yield _event("road", drawn)
+            before = drawn
+        elif look % _SAY_SOMETHING_EVERY == 0:
+            yield ": \n\n"
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _text(request: Request, found: Progress) -> str:
+    return bytes(_part(request, found).body).decode()
+
+
+def _part(request: Request, found: Progress) -> HTMLResponse:
+    return render(request, "onboarding/road.html", progress=shown_progress(found, words_of(request)))
+
+
+def _event(name: str, text: str) -> str:
+    lines = "".join(f"data: {line}\n" for line in text.splitlines() if line.strip())
+    return f"event: {name}\n{lines}\n"
+
+
+def _wait_of(found: Progress) -> Wait | None:
+    issuance = None if found.issuance is None else found.issuance.issuance
+    if issuance is None or issuance.state.ended or issuance.wait is None:
+        return None
+    return None if issuance.wait.kind is WaitKind.PROCESSING else issuance.wait

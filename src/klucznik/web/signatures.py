@@ -1,0 +1,73 @@
+"""Signing in to KSeF from the wizard: a document that is signed in another program, or a certificate with its key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import Response
+
+from klucznik.errors import KlucznikError
+from klucznik.keys.credential import load_credential
+from klucznik.services import onboarding as onboardings
+from klucznik.web.uploads import brought, certificate_files
+from klucznik.web.wizard import Connecting, Trouble, carried_out, page, see
+
+router = APIRouter(prefix="/connect/{onboarding_id}")
+
+
+@router.post("/document")
+async def ask_for_document(
+    request: Request, visitor: Connecting, onboarding_id: str, anew: Annotated[str, Form()] = ""
+) -> Response:
+    """A document to sign: from here on its ten minutes run."""
+    asked = onboardings.ask_for_document(visitor.klucznik, onboarding_id, visitor.principal, anew=bool(anew))
+    return await carried_out(request, visitor, onboarding_id, asked, about="document")
+
+
+@router.get("/document.xml")
+async def document(visitor: Connecting, onboarding_id: str) -> Response:
+    """The document, exactly as it has to be signed; where its time is over, the page that says so."""
+    found = await onboardings.find(visitor.klucznik, onboarding_id, visitor.principal)
+    request = await onboardings.document_of(visitor.klucznik, found)
+    if request is None:
+        return see(onboarding_id)
+    name = f"ksef-{found.context.value}-{request.id[:6]}.xml"
+    return Response(
+        request.document,
+        media_type="application/xml",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@router.post("/signature")
+async def hand_in(
+    request: Request, visitor: Connecting, onboarding_id: str, signed: Annotated[UploadFile | None, File()] = None
+) -> Response:
+    """The signed file. It is checked here first, so a mistake is told in words and costs nothing."""
+    content = await brought(signed)
+    handed_in = onboardings.hand_in(
+        visitor.klucznik, onboarding_id, visitor.principal, b"" if content is None else content.content
+    )
+    return await carried_out(request, visitor, onboarding_id, handed_in, about="signature")
+
+
+@router.post("/key")
+async def sign_in_with_key(
+    request: Request,
+    visitor: Connecting,
+    onboarding_id: str,
+    certificate: Annotated[UploadFile | None, File()] = None,
+    key: Annotated[UploadFile | None, File()] = None,
+    password: Annotated[str, Form()] = "",
+) -> Response:
+    """A certificate with its key, for this one sign-in. Neither is kept."""
+    cert, private = await brought(certificate), await brought(key)
+    try:
+        credential = load_credential(
+            **certificate_files(cert, private), password=password.encode() or None, now=visitor.klucznik.clock.now()
+        )
+    except KlucznikError as error:
+        return await page(request, visitor, onboarding_id, Trouble(error, "key"))
+    signed_in = onboardings.sign_in_with_key(visitor.klucznik, onboarding_id, visitor.principal, credential)
+    return await carried_out(request, visitor, onboarding_id, signed_in, about="key")
