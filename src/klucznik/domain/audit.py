@@ -87,6 +87,7 @@ class Event(StrEnum):
     INVITATION_RENEWED = "invitation_renewed"  # another link; the one before is void
     INVITATION_OTHER_DEVICE = "invitation_other_device"
     INVITATION_REVOKED = "invitation_revoked"
+    IMPORT_LINKS_MADE = "import_links_made"
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from klucznik.domain.connections import parse_connection_name
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context
 from klucznik.domain.values import InvalidValue
 
 LEAST_DAYS, USUAL_DAYS, MOST_DAYS = 1, 14, 60
 DEVICE_LINK_LASTS = timedelta(hours=1)
-LONGEST_NAME = 100
 
 
 class InvitationState(StrEnum):
@@ -99,11 +99,6 @@ def parse_company_name(text: str | None) -> str | None:
     """What people call a company, on one line; None where nothing is said.
 
     Raises:
-        InvalidValue: ``company_name_too_long``, ``company_name_malformed``.
+        InvalidValue: ``connection_name_malformed``.
     """
-    name = " ".join((text or "").split())
-    if len(name) > LONGEST_NAME:
-        raise InvalidValue("company_name_too_long", length=len(name), most=LONGEST_NAME)
-    if not name.isprintable():
-        raise InvalidValue("company_name_malformed")
-    return name or None
+    return parse_connection_name(text) if text and text.strip() else None

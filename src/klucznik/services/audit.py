@@ -50,8 +50,7 @@ def record(installation: Installation, connection: Connection, subject: Subject 
     actor, now = installation.actor or installation.owner, installation.clock.now()
     pen = Pen(installation.vault, actor, installation.heads)
     pen.write(connection, chain, entries, now=now, environment=installation.environment)
-    for place, happening in enumerate(happenings(subject, entries)):
-        events.add(connection, installation.environment, happening, place=place, actor=actor, now=now)
+    events.add(connection, installation.environment, happenings(subject, entries), actor=actor, now=now)
 
 
 @dataclass(frozen=True)

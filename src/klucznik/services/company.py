@@ -132,7 +132,7 @@ async def rename(installation: Installation, context: Context, name: str) -> Con
     """Say what people call a company; an empty name takes the one it had away.
 
     Raises:
-        InputError: ``not_connected``, ``company_name_too_long``, ``company_name_malformed``.
+        InputError: ``not_connected``, ``connection_name_malformed``.
     """
     try:
         plain = parse_company_name(name)

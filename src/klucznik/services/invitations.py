@@ -80,7 +80,7 @@ async def invite(
 
     Raises:
         AccessDenied: ``not_allowed``; ``page_unknown``: that company is not theirs.
-        InputError: ``nip_malformed``, ``company_name_too_long``, ``company_name_malformed``, ``email_malformed``,
+        InputError: ``nip_malformed``, ``connection_name_malformed``, ``email_malformed``,
             ``invitation_days_out_of_range``; ``invitation_there``: one is on its way;
             ``company_connected``: only who runs the installation invites a company that is connected here.
     """

@@ -214,7 +214,7 @@ async def ping(installation: Installation, webhook: Webhook) -> None:
     test = Happening(Kind.WEBHOOK_TEST, {"webhook": webhook.id}, nip=webhook.nip)
     actor, now = installation.actor or installation.owner, installation.clock.now()
     await installation.database.write(
-        lambda transaction: events.add(transaction, installation.environment, test, place=0, actor=actor, now=now)
+        lambda transaction: events.add(transaction, installation.environment, [test], actor=actor, now=now)
     )
 
 

@@ -14,23 +14,33 @@ from klucznik.domain.connections import Connection, Health, Method
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, ContextType, Subject, SubjectType
 from klucznik.errors import StorageError
-from klucznik.storage import certificates, connection_dates
+from klucznik.storage import certificates, connection_dates, races
 from klucznik.storage.schema import connections
 
 
 def add(transaction: Transaction, connection: Connection, *, now: datetime) -> None:
-    transaction.execute(
-        insert(connections).values(
-            id=connection.id,
-            environment=connection.environment.value,
-            context_type=connection.context.type.value,
-            context_value=connection.context.value,
-            created_at=connection.created_at,
-            updated_at=now,
-            **_changing(connection),
-            **_dated(transaction, connection),
+    transaction.execute(insert(connections).values(**_values(connection, now), **_dated(transaction, connection)))
+
+
+def add_unless_there(transaction: Transaction, these: Sequence[Connection], *, now: datetime) -> list[Connection]:
+    """Add those whose company nobody has connected meanwhile, all at once; which those are. None is by certificate."""
+    rows = [{**_values(one, now), **connection_dates.dated(one, [])} for one in these]
+    races.add_unless_there(transaction, connections, rows)
+    found = transaction.execute(select(connections.c.id).where(connections.c.id.in_([one.id for one in these])))
+    added = set(found.scalars())
+    return [one for one in these if one.id in added]
+
+
+def among(transaction: Transaction, environment: Environment, contexts: Sequence[Context]) -> set[str]:
+    """Of these companies, the numbers of those that are connected."""
+    found = transaction.execute(
+        select(connections.c.context_value).where(
+            connections.c.environment == environment.value,
+            connections.c.context_type == ContextType.NIP.value,
+            connections.c.context_value.in_([one.value for one in contexts]),
         )
     )
+    return set(found.scalars())
 
 
 def save(transaction: Transaction, connection: Connection, *, now: datetime) -> Connection:
@@ -156,6 +166,18 @@ def _dated(transaction: Transaction, connection: Connection) -> dict[str, Any]:
     subject = connection.subject if connection.method.is_by_certificate else None
     held = [] if subject is None else certificates.of_subject(transaction, connection.environment, subject)
     return connection_dates.dated(connection, held)
+
+
+def _values(connection: Connection, now: datetime) -> dict[str, Any]:
+    return {
+        "id": connection.id,
+        "environment": connection.environment.value,
+        "context_type": connection.context.type.value,
+        "context_value": connection.context.value,
+        "created_at": connection.created_at,
+        "updated_at": now,
+        **_changing(connection),
+    }
 
 
 def _changing(connection: Connection) -> dict[str, Any]:

@@ -42,16 +42,25 @@ _ANY_UNNUMBERED = select(exists().where(events.c.environment == bindparam("where
 
 
 def add(
-    connection: Connection, environment: Environment, happening: Happening, *, place: int, actor: str, now: datetime
+    connection: Connection,
+    environment: Environment,
+    happenings: Sequence[Happening],
+    *,
+    actor: str,
+    now: datetime,
 ) -> None:
-    """Part of the transaction that does what it tells of.
-
-    Args:
-        place: among those of this transaction.
-    """
-    row = _row(environment, happening, actor, now)
-    where_to_look = {"nip": happening.nip, "issuance": happening.issuance_id}
-    connection.execute(_ADD, {**row, **where_to_look, "id": _id_at(now, place)})
+    """Part of the transaction that does what they tell of, in one statement."""
+    rows = [
+        {
+            **_row(environment, one, actor, now),
+            "nip": one.nip,
+            "issuance": one.issuance_id,
+            "id": _id_at(now, place),
+        }
+        for place, one in enumerate(happenings)
+    ]
+    if rows:
+        connection.execute(_ADD, rows if len(rows) > 1 else rows[0])
 
 
 def add_once(

@@ -28,6 +28,16 @@ def load(transaction: Transaction, environment: Environment, invitation_id: str)
     return None if row is None else _invitation(row)
 
 
+def of_ids(transaction: Transaction, environment: Environment, ids: Sequence[str]) -> list[Invitation]:
+    """Those of these ids, the companies in order."""
+    rows = transaction.execute(
+        select(invitations)
+        .where(invitations.c.environment == environment.value, invitations.c.id.in_(ids))
+        .order_by(invitations.c.context_value, invitations.c.id)
+    )
+    return [_invitation(row) for row in rows]
+
+
 def by_link(transaction: Transaction, environment: Environment, token_hash: str) -> Invitation | None:
     row = transaction.execute(
         select(invitations).where(

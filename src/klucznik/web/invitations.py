@@ -24,8 +24,7 @@ _FIELDS = {
     "nip_malformed": "nip",
     "invitation_there": "nip",
     "company_connected": "nip",
-    "company_name_too_long": "name",
-    "company_name_malformed": "name",
+    "connection_name_malformed": "name",
     "email_malformed": "email",
     "invitation_days_out_of_range": "days",
 }

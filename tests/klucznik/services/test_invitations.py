@@ -160,8 +160,8 @@ async def test_a_company_has_one_invitation_under_way(ksef: Sandbox, tmp_path: P
     ("given", "reason"),
     [
         ({"nip": "12345"}, "nip_malformed"),
-        ({"name": "x" * 101}, "company_name_too_long"),
-        ({"name": "Firma\u202eakzsap"}, "company_name_malformed"),
+        ({"name": "x" * 101}, "connection_name_malformed"),
+        ({"name": "Firma\u202eakzsap"}, "connection_name_malformed"),
         ({"email": "anna@"}, "email_malformed"),
         ({"days": 61}, "invitation_days_out_of_range"),
     ],

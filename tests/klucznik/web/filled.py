@@ -16,6 +16,7 @@ from klucznik.domain.roles import Principal, Role
 from klucznik.services import onboarding as onboardings
 from klucznik.services.account_links import make_link
 from klucznik.services.browser_sessions import open_session
+from klucznik.services.imports import bring
 from klucznik.services.invitations import invite
 from klucznik.services.issue import issue
 from klucznik.services.operator import set_operator
@@ -52,6 +53,8 @@ async def filled(site: Site) -> Filled:
     invited = await invite(klucznik, staff.principal, some_nip(), name="Piekarnia Ślimak")
     session, _ = await open_session(klucznik, invitation_id=invited.invitation.id)
     refused = await _refused(site, staff.principal)
+    content = f"nip;nazwa\n{some_nip()};Kwiaciarnia Róża\n123;{'Bar ' * 20}".encode()
+    brought = await bring(klucznik, staff.principal, content, file_name="klienci.csv")
     return Filled(
         invited=session,
         parts={
@@ -59,6 +62,7 @@ async def filled(site: Site) -> Filled:
             "invitation_id": invited.invitation.id,
             "token": invited.token,
             "onboarding_id": refused.id,
+            "import_id": brought.bulk_import.id,
         },
         addresses={
             "/password/{token}": (f"/password/{await _link(site)}",),
