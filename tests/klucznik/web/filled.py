@@ -18,7 +18,7 @@ from klucznik.services.account_links import make_link
 from klucznik.services.browser_sessions import open_session
 from klucznik.services.imports import bring
 from klucznik.services.invitations import invite
-from klucznik.services.issue import issue
+from klucznik.services.issue import Issued, issue
 from klucznik.services.operator import set_operator
 
 NIP = "5265877635"
@@ -48,7 +48,8 @@ class Filled:
 async def filled(site: Site) -> Filled:
     """Everything, made once."""
     klucznik = site.klucznik
-    await issue(klucznik, context_of(NIP), owner(NIP, site.ksef))
+    issued = await issue(klucznik, context_of(NIP), owner(NIP, site.ksef))
+    assert isinstance(issued, Issued)
     staff = await site.user(Role.STAFF)
     invited = await invite(klucznik, staff.principal, some_nip(), name="Piekarnia Ślimak")
     session, _ = await open_session(klucznik, invitation_id=invited.invitation.id)
@@ -59,6 +60,7 @@ async def filled(site: Site) -> Filled:
         invited=session,
         parts={
             "nip": NIP,
+            "serial": issued.certificates[0].serial_number,
             "invitation_id": invited.invitation.id,
             "token": invited.token,
             "onboarding_id": refused.id,
