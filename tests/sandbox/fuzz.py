@@ -35,7 +35,7 @@ SCOPE: Final = r"^/(auth|certificates|security|limits|rate-limits|permissions|to
 OPERATIONS: Final = 61
 # What HTTP itself refuses is not in the specification (facts.md §1.3); `spec.check` holds it to a problem.
 HTTP_REFUSALS: Final = frozenset({404, 405, 413, 415})
-_CHECKS: Final = [
+CHECKS: Final = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -203,7 +203,7 @@ class Fuzzer:
             problems.append(str(error))
         if response.status_code not in HTTP_REFUSALS:
             try:
-                case.validate_response(response, checks=_CHECKS)
+                case.validate_response(response, checks=CHECKS)
             except Exception as error:
                 problems.append(str(error))
         for problem in problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from klucznik.access.gate import installation_of
 from klucznik.access.requests import request_id
 from klucznik.access.statuses import retry_after, status_of
+from klucznik.access.unforeseen import Unforeseen
 from klucznik.api.language import words_of
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import AccessDenied, Datum, InputError, KlucznikError, KsefRefused
@@ -27,8 +27,6 @@ MEDIA_TYPE = "application/problem+json"
 _COME_BACK_IN_S = 10
 _ABSENT = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
 _OF_KSEF = frozenset({"status", "code", "text", "details", "trace_id"})
-
-_log = logging.getLogger("klucznik.api")
 
 
 class FieldProblem(BaseModel):
@@ -103,7 +101,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(InvalidValue, _on_invalid_value)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_malformed)
-    app.add_exception_handler(Exception, _on_surprise)
+    app.add_middleware(Unforeseen, tell=_on_surprise)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -190,9 +188,7 @@ async def _on_malformed(request: Request, error: Exception) -> Response:
     return problem(request, InputError("request_malformed"), errors=[_field(request, one) for one in error.errors()])
 
 
-async def _on_surprise(request: Request, error: Exception) -> Response:
-    # Not with its text: that of a foreign error may hold anything.
-    _log.error("request %s met an unforeseen %s", request_id(request), type(error).__name__)
+async def _on_surprise(request: Request, _: Exception) -> Response:
     return problem(request, KlucznikError("api_failed"))
 
 

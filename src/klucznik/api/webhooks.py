@@ -108,7 +108,11 @@ async def rotate_secret(caller: Notify, webhook_id: Id) -> Response:
 
 
 @router.post(
-    "/{webhook_id}/test", status_code=202, responses=documented(404, 409), summary="Send a webhook a test event"
+    "/{webhook_id}/test",
+    status_code=202,
+    response_class=Response,
+    responses=documented(404, 409),
+    summary="Send a webhook a test event",
 )
 async def test_webhook(caller: Notify, webhook_id: Id) -> Response:
     """Sends `webhook.test`, to this webhook alone. What came of it is among its deliveries."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from pathlib import Path
-from traceback import extract_tb
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request
@@ -13,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from klucznik import web
 from klucznik.access.gate import visitor_of
@@ -21,6 +18,7 @@ from klucznik.access.headers import BodyLimit, Headers, too_large
 from klucznik.access.requests import Identified
 from klucznik.access.settings import WebSettings
 from klucznik.access.statuses import retry_after, status_of
+from klucznik.access.unforeseen import Unforeseen
 from klucznik.api import problems
 from klucznik.api.app import PREFIX, create_api
 from klucznik.errors import AccessDenied, InputError, KlucznikError
@@ -58,7 +56,7 @@ def create_app(
     app.add_exception_handler(KlucznikError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_malformed)
-    app.add_middleware(_Unforeseen)
+    app.add_middleware(Unforeseen, tell=_on_surprise)
     app.add_middleware(BodyLimit, refuse=_too_large)
     app.add_middleware(Headers, secure=settings.secure)
     app.add_middleware(Identified)
@@ -67,34 +65,12 @@ def create_app(
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
     """Whoever talks to the API is told in its form."""
-    refuse = problems.too_large if scope["path"].startswith(f"{PREFIX}/") else too_large
+    refuse = problems.too_large if _of_the_api(scope) else too_large
     await refuse(scope, receive, send)
 
 
-@dataclass(frozen=True)
-class _Unforeseen:
-    """What nobody foresaw becomes a page like every other; of the error itself only its type and place are logged."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noted)
-        except Exception as error:
-            if begun or scope["type"] != "http":
-                raise
-            kind, place = type(error).__name__, extract_tb(error.__traceback__)[-1]
-            at = f"{Path(place.filename).name}:{place.lineno}"
-            _log.error("unforeseen", extra={"facts": {"type": kind, "at": at}})
-            answer = await _on_error(Request(scope, receive), KlucznikError("page_failed", type=kind))
-            await answer(scope, receive, send)
+def _of_the_api(scope: Scope) -> bool:
+    return str(scope["path"]).startswith(f"{PREFIX}/")
 
 
 class _Static(StaticFiles):
@@ -121,8 +97,14 @@ async def _on_error(request: Request, error: Exception) -> Response:
     )
 
 
+async def _on_surprise(request: Request, error: Exception) -> Response:
+    return await _on_error(request, KlucznikError("page_failed", type=type(error).__name__))
+
+
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for these alone
+    if _of_the_api(request.scope):  # with a line break in its path, which no router takes for a path
+        return problems.problem(request, AccessDenied("route_unknown"))
     absent = error.status_code in (404, 405)
     answer = await _on_error(request, AccessDenied("page_unknown") if absent else InputError("form_malformed"))
     answer.status_code = error.status_code

@@ -1,5 +1,8 @@
 """What every route of the API keeps to: a key with a scope, problems that a program can read, ids, the description."""
 
+import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from klucznik.access.headers import LARGEST_BODY
 from klucznik.api.language import preferred
 from klucznik.api.openapi import routes, scope_of
 from klucznik.domain.roles import SCOPES
+from klucznik.services.installation import DATABASE_FILE
 from ksef_sandbox import Sandbox
 
 SOME = {
@@ -131,3 +135,26 @@ async def test_the_description_has_every_route_with_its_scope_its_problems_and_e
                     assert "404" in operation["responses"], route.path
                 assert "409" in operation["responses"] or method != "POST", route.path
         assert "HTTPValidationError" not in described["components"]["schemas"]
+
+
+async def test_what_nobody_foresaw_is_a_problem_without_details(
+    ksef: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as database:  # somebody has meddled with a row
+            nip = await connected(klucznik, ksef)
+            database.execute("UPDATE connections SET method = 'sekret'")
+            database.commit()
+        with caplog.at_level(logging.ERROR, "klucznik"):
+            answer = await caller.get(f"/connections/{nip}")
+        assert (answer.status_code, reason(answer)) == (500, "api_failed")
+        assert answer.headers["x-request-id"] in answer.text
+        (record,) = caplog.records
+        assert vars(record)["facts"]["type"] == "ValueError"
+        assert "sekret" not in answer.text + caplog.text
+
+
+async def test_a_path_that_no_router_takes_for_one_is_still_a_problem(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        answer = await caller.get("/connections/%0A")
+        assert (answer.status_code, reason(answer)) == (404, "route_unknown")
