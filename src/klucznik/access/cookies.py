@@ -19,6 +19,8 @@ def sign_browser_in(request: Request, answer: Response, entered: Entered) -> Non
     settings = settings_of(request)
     # Without an age it goes when the browser is closed.
     answer.set_cookie(settings.cookie, entered.token, httponly=True, samesite="lax", secure=settings.secure, path="/")
+    if entered.device is None:
+        return
     answer.set_cookie(
         settings.device_cookie,
         entered.device,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,13 @@ class WebSettings:
     def device_cookie(self) -> str:
         """The name of the cookie by which a browser is known that has signed in before."""
         return f"{self.cookie}-device"
+
+    @property
+    def passkey_host(self) -> str | None:
+        """The name that passkeys are bound to; None where there is none: browsers bind them to no bare address."""
+        host = urlsplit(self.public_url).hostname or ""
+        try:
+            ip_address(host)
+        except ValueError:
+            return host or None
+        return None

@@ -23,6 +23,8 @@ from klucznik.errors import (
 _ACCESS = {
     "not_signed_in": 401,
     "sign_in_wrong": 401,
+    "second_factor_wrong": 401,
+    "passkey_refused": 401,
     "second_factor_needed": 401,
     "key_missing": 401,
     "key_unknown": 401,

@@ -94,6 +94,24 @@ class User:
 
 
 @dataclass(frozen=True)
+class Passkey:
+    """A key in a browser, phone or security key, which proves its owner without a password.
+
+    Attributes:
+        id: as the authenticator names it.
+        sign_count: how often it was used, where the authenticator counts; 0: it does not.
+    """
+
+    id: bytes
+    user_id: str
+    name: str
+    public_key: bytes = field(repr=False)
+    sign_count: int
+    created_at: datetime
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class BrowserSession:
     """A browser that is signed in.
 

@@ -72,6 +72,7 @@ class Event(StrEnum):
     SIGNED_IN_HERE = "signed_in_here"
     SIGN_INS_FAILED = "sign_ins_failed"  # how many so far: told when pauses begin, then at each doubling
     BROWSERS_SIGNED_OUT = "browsers_signed_out"
+    SECOND_FACTOR_CHANGED = "second_factor_changed"
     API_KEY_MADE = "api_key_made"
     API_KEY_REVOKED = "api_key_revoked"
     ONBOARDING_BEGUN = "onboarding_begun"

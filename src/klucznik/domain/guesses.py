@@ -3,7 +3,8 @@
 Each guess is counted under what it is about, before it is looked at, so that a thousand at once are a thousand:
 
 - a browser that has signed in to this account before (it has a device cookie): under that browser and account;
-- any other: under the account, and under the address that it comes from.
+- any other: under the account, and under the address that it comes from;
+- codes of a second factor, which only whoever knows the password can guess: under the account, apart from passwords.
 
 So a stranger who guesses makes other strangers wait, never the owner at their own browser; and the pause has an upper
 bound, so that the owner at a new browser waits minutes, not days.
@@ -22,10 +23,11 @@ class About(StrEnum):
     ACCOUNT = "account"
     DEVICE = "device"
     ADDRESS = "address"
+    CODE = "code"
 
 
 # So many are free; an office behind one address mistypes more often than one person.
-FREE = {About.ACCOUNT: 5, About.DEVICE: 5, About.ADDRESS: 20}
+FREE = {About.ACCOUNT: 5, About.DEVICE: 5, About.ADDRESS: 20, About.CODE: 5}
 _FIRST_PAUSE_S = 2
 LONGEST_PAUSE = timedelta(minutes=15)
 # After a day without a guess all is forgotten.

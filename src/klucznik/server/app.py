@@ -30,7 +30,7 @@ from klucznik.web.pages import STATIC, render, told
 _log = logging.getLogger("klucznik.server")
 
 # Where somebody proves who they are who asks for a page too early.
-_DOORS = {"not_signed_in": "/sign-in"}
+_DOORS = {"not_signed_in": "/sign-in", "second_factor_needed": "/sign-in/second", "proof_needed": "/prove"}
 
 
 def create_app(
@@ -84,9 +84,11 @@ class _Static(StaticFiles):
 
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, KlucznikError)  # noqa: S101  registered for these alone
-    if isinstance(error, AccessDenied) and error.reason in _DOORS and request.method == "GET":
-        back = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""), safe="/")
-        return RedirectResponse(f"{_DOORS[error.reason]}?next={back}", status_code=303)
+    door = _DOORS.get(error.reason) if isinstance(error, AccessDenied) else None
+    if door is not None and (request.method == "GET" or "back" in error.data):
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        back = quote(str(error.data.get("back") or here), safe="/")
+        return RedirectResponse(f"{door}?next={back}", status_code=303)
     await visitor_of(request)
     headers: dict[str, str] = {}
     seconds = retry_after(error, request.app.state.klucznik.clock.now().timestamp())

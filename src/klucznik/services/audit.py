@@ -227,6 +227,26 @@ class _Chain:
         return Broken(self._head.chain, number, flaw)
 
 
+PAGE = 100
+
+
+async def newest(installation: Installation, *, after: str = "") -> list[Record]:
+    """A page of the log, the newest first.
+
+    Args:
+        after: ``chain/number`` of the last row of the page before; what is no such row begins anew.
+    """
+    chain, _, number = after.rpartition("/")
+
+    def read(connection: Connection) -> list[Record]:
+        # Nine digits: what the database can compare.
+        known = number.isascii() and number.isdigit() and len(number) < 10
+        before = audit.row_at(connection, chain, int(number)) if known else None
+        return audit.newest(connection, limit=PAGE, before=before)
+
+    return await installation.database.read(read)
+
+
 async def export(
     installation: Installation, tell: Callable[[Record | Head], None], *, since: datetime | None = None
 ) -> int:

@@ -78,3 +78,20 @@ async def session_of(installation: Installation, token: str) -> tuple[BrowserSes
 
 async def close_session(installation: Installation, session: BrowserSession) -> None:
     await installation.database.write(lambda transaction: browser_sessions.remove(transaction, session.token_hash))
+
+
+async def prove_by_signature(installation: Installation, session: BrowserSession) -> None:
+    """Whoever came by an invitation has signed for their company in this session: that proves who they are.
+
+    They have no password; keys of their own company may be handed out within `SIGNATURE_PROVES_FOR`.
+    """
+    now = installation.clock.now()
+    if session.invitation_id is not None:
+        await installation.database.write(lambda transaction: browser_sessions.prove(transaction, session, now=now))
+
+
+async def sessions_of(installation: Installation, user_id: str) -> list[BrowserSession]:
+    """The browsers in which a user is signed in, the one last seen first."""
+    now = installation.clock.now()
+    found = await installation.database.read(lambda transaction: browser_sessions.of_user(transaction, user_id))
+    return [session for session in found if session.is_open(now) and session.complete_at is not None]

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection as Transaction
 
@@ -26,11 +26,13 @@ class Guesser:
         email: of the account that it is about, in lower case; whether there is one is not asked.
         address: of the client; None where it is not known (a socket of this machine).
         device: the browser's device cookie, if any.
+        code_of: id of the user whose second factor is guessed at, once the password was right.
     """
 
     email: str
     address: str | None = None
-    device: str | None = None
+    device: str | None = field(default=None, repr=False)
+    code_of: str | None = None
 
 
 async def count_guess(installation: Installation, who: Guesser) -> None:
@@ -93,6 +95,8 @@ def _mac(installation: Installation, email: str, nonce: str, key_id: str) -> str
 
 
 def _names(installation: Installation, who: Guesser) -> list[tuple[About, str]]:
+    if who.code_of is not None:
+        return [(About.CODE, _name(About.CODE, who.code_of))]
     if who.device is not None and _is_device(installation, who.email, who.device):
         return [(About.DEVICE, _name(About.DEVICE, who.device))]
     names = [(About.ACCOUNT, _name(About.ACCOUNT, who.email))]

@@ -19,7 +19,7 @@ from klucznik.services.account_links import look_at_link, use_link
 from klucznik.services.browser_sessions import begin_session
 from klucznik.services.guesses import Guesser, count_guess, device_cookie, forget_guesses
 from klucznik.services.installation import Installation
-from klucznik.storage import account_links, browser_sessions, users
+from klucznik.storage import account_links, browser_sessions, passkeys, users
 from klucznik.storage.races import alone
 
 
@@ -29,12 +29,12 @@ class Entered:
 
     Attributes:
         token: for the cookie of the session.
-        device: for the cookie by which the browser is known again.
+        device: for the cookie by which the browser is known again; None while the second factor is to come.
     """
 
     token: str = field(repr=False)
     session: BrowserSession
-    device: str = field(repr=False)
+    device: str | None = field(default=None, repr=False)
 
 
 async def sign_in(installation: Installation, password: str, *, who: Guesser) -> Entered:
@@ -62,7 +62,9 @@ async def sign_in(installation: Installation, password: str, *, who: Guesser) ->
         if fresh is not None:
             users.save(transaction, replace(current, password_hash=fresh), now=now)
         forget_guesses(installation, transaction, who)
-        return _entered(installation, transaction, current, "password")
+        complete = not second_factor_is_on(transaction, current)
+        session = begin_session(installation, transaction, user_id=current.id, complete=complete)
+        return entered(installation, transaction, current, "password", session) if complete else Entered(*session)
 
     return await installation.database.write(commit)
 
@@ -73,10 +75,19 @@ async def _hashed_anew(installation: Installation, user: User, password: str) ->
     return await installation.hashing.hash(password, installation.clock)
 
 
-def _entered(installation: Installation, transaction: Transaction, user: User, how: str) -> Entered:
-    token, session = begin_session(installation, transaction, user_id=user.id)
+def second_factor_is_on(transaction: Transaction, user: User) -> bool:
+    """Whether the password alone does not open the account."""
+    return user.totp_since is not None or bool(passkeys.of_user(transaction, user.id))
+
+
+def entered(
+    installation: Installation, transaction: Transaction, user: User, how: str, opened: tuple[str, BrowserSession]
+) -> Entered:
+    """Record that a browser has signed in, as part of the transaction that lets it in."""
+    token, session = opened
     acting = installation.acting(user.principal.id)
-    audit.record(acting, transaction, None, Entry(Event.SIGNED_IN_HERE, {"user": user.id, "how": how}))
+    facts = {"user": user.id, "how": how}
+    audit.record(acting, transaction, None, Entry(Event.SIGNED_IN_HERE, facts))
     return Entered(token, session, device_cookie(installation, user.email))
 
 
@@ -106,7 +117,9 @@ async def set_up(installation: Installation, token: str, *, email: str, name: st
         facts = {"user": user.id, "email": address, "role": user.role.value}
         acting = installation.acting(user.principal.id)
         audit.record(acting, transaction, None, Entry(Event.USER_ADDED, facts))
-        return _entered(installation, transaction, user, "link")
+        return entered(
+            installation, transaction, user, "link", begin_session(installation, transaction, user_id=user.id)
+        )
 
     return await installation.database.write(commit)
 

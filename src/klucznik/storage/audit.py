@@ -139,6 +139,16 @@ def of_company(
     return [_record(row) for row in rows]
 
 
+def newest(connection: Connection, *, limit: int, before: Record | None = None) -> list[Record]:
+    """A page of rows of all chains, the newest first, from behind `before` on."""
+    table = audit_log
+    order = (table.c.at, table.c.chain, table.c.number)
+    query = select(*_COLUMNS).order_by(*(column.desc() for column in order)).limit(limit)
+    if before is not None:
+        query = query.where(tuple_(*order) < (before.at, before.chain, before.number))
+    return [_record(row) for row in connection.execute(query)]
+
+
 def without_head(connection: Connection) -> Record | None:
     """A row whose chain has no head."""
     row = connection.execute(

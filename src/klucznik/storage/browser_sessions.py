@@ -52,17 +52,18 @@ def load(transaction: Transaction, token_hash: str) -> tuple[BrowserSession, Pri
     return None if principal is None else (_session(row), principal)
 
 
+def of_user(transaction: Transaction, user_id: str) -> list[BrowserSession]:
+    """The one last seen first; also those that are over and not forgotten yet."""
+    found = select(web_sessions).where(web_sessions.c.user_id == user_id).order_by(web_sessions.c.seen_at.desc())
+    return [_session(row) for row in transaction.execute(found)]
+
+
 def touch(transaction: Transaction, session: BrowserSession, *, now: datetime) -> None:
     _change(transaction, session, seen_at=now)
 
 
-def complete(transaction: Transaction, session: BrowserSession, *, now: datetime) -> None:
-    """The second factor was right."""
-    _change(transaction, session, complete_at=now)
-
-
 def prove(transaction: Transaction, session: BrowserSession, *, now: datetime) -> None:
-    """The password was entered once more."""
+    """They have proved who they are once more."""
     _change(transaction, session, proved_at=now)
 
 

@@ -298,6 +298,7 @@ audit_log = Table(
     # nothing that the row does not say.
     Column("company", String(81)),
     Index("ix_audit_log_company_at", "company", "at", "chain", "number"),
+    Index(None, "at", "chain", "number"),
 )
 
 audit_heads = Table(

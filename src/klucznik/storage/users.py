@@ -13,12 +13,19 @@ from sqlalchemy import Row, insert, select, update
 from klucznik.domain.accounts import Digest, User
 from klucznik.domain.roles import Role
 from klucznik.errors import StorageError
-from klucznik.storage.races import alone
+from klucznik.storage.races import alone, insert_unless_there
 from klucznik.storage.schema_people import users
 
 
 def add(transaction: Transaction, user: User, *, now: datetime) -> None:
     transaction.execute(insert(users).values(id=user.id, created_at=user.created_at, updated_at=now, **_changing(user)))
+
+
+def add_unless_there(transaction: Transaction, user: User, *, now: datetime) -> bool:
+    """Whether nobody had the e-mail address."""
+    return insert_unless_there(
+        transaction, users, id=user.id, created_at=user.created_at, updated_at=now, **_changing(user)
+    )
 
 
 def save(transaction: Transaction, user: User, *, now: datetime) -> User:

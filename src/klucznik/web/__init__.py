@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from klucznik.web import (
+    account,
+    api_keys,
     board,
     bringing,
     company,
@@ -17,8 +19,11 @@ from klucznik.web import (
     onboarding,
     progress,
     refusal,
+    second_step,
+    settings,
     sign_in,
     signatures,
+    users,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -35,5 +40,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     progress.router,
     refusal.router,
     sign_in.router,
+    account.router,
+    api_keys.router,
+    second_step.router,
+    settings.router,
     signatures.router,
+    users.router,
 )

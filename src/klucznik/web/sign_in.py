@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from klucznik.access.cookies import guesser, sign_browser_in, sign_browser_out
-from klucznik.access.gate import Anybody, HalfSignedIn, installation_of
+from klucznik.access.gate import Anybody, HalfSignedIn, installation_of, settings_of
 from klucznik.access.statuses import retry_after, status_of
 from klucznik.domain.accounts import LinkPurpose
 from klucznik.domain.passwords import LONGEST, SHORTEST
@@ -32,7 +33,6 @@ FIELDS = {
     "password_common": "password",
     "password_is_you": "password",
     "passwords_differ": "again",
-    "own_password_wrong": "current",
 }
 
 
@@ -40,7 +40,7 @@ FIELDS = {
 async def form(request: Request, visitor: Anybody, next: Next = "/") -> Response:
     if visitor is not None and visitor.session.complete_at is not None:
         return RedirectResponse(local(next), status_code=303)
-    return render(request, "sign_in/form.html", email="", next=local(next), text=None)
+    return render(request, "sign_in/form.html", email="", next=local(next), text=None, passkeys=has_passkeys(request))
 
 
 @router.post("/sign-in")
@@ -60,10 +60,14 @@ async def sign_in(
             email=email,
             next=local(next),
             text=told(request, error),
+            passkeys=has_passkeys(request),
         )
     if visitor is not None:
         await close_session(klucznik, visitor.session)
-    answer = RedirectResponse(local(next), status_code=303)
+    to = local(next)
+    if entered.session.complete_at is None:
+        to = f"/sign-in/second?next={quote(to, safe='/')}"
+    answer = RedirectResponse(to, status_code=303)
     sign_browser_in(request, answer, entered)
     return answer
 
@@ -117,6 +121,11 @@ async def set_password(
     answer = render(request, "sign_in/password_set.html")
     sign_browser_out(request, answer)
     return answer
+
+
+def has_passkeys(request: Request) -> bool:
+    """Whether browsers bind passkeys to the address at which we are reached."""
+    return settings_of(request).passkey_host is not None
 
 
 def check_same(password: str, again: str) -> None:

@@ -59,6 +59,7 @@ async def filled(site: Site) -> Filled:
     return Filled(
         invited=session,
         parts={
+            "user_id": staff.id,
             "nip": NIP,
             "serial": issued.certificates[0].serial_number,
             "invitation_id": invited.invitation.id,
@@ -68,6 +69,7 @@ async def filled(site: Site) -> Filled:
         },
         addresses={
             "/password/{token}": (f"/password/{await _link(site)}",),
+            "/sign-in/second": (),  # only between password and second factor: see test_passkeys
             "/connect/{onboarding_id}/revoke/asked": (_to_revoke(refused),),
         },
     )
