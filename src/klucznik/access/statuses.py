@@ -44,6 +44,9 @@ _STANDS_OTHERWISE = {
     **dict.fromkeys(("operator_not_set", "operator_without_credential", "operator_is_the_company"), 409),
     **dict.fromkeys(("issuance_ended", "issuance_not_refused", "credential_of_other_subject"), 409),
     **dict.fromkeys(("certificate_serves_others", "idempotency_key_in_use"), 409),
+    **dict.fromkeys(("onboarding_elsewhere", "onboarding_no_way_back", "issuance_has_spent", "not_confirmed"), 409),
+    **dict.fromkeys(("control_needs_signature", "control_not_proved", "control_by_operator"), 409),
+    **dict.fromkeys(("certificate_not_offered", "operator_not_let_in", "signature_request_used"), 409),
     "changed_meanwhile": 412,
 }
 _AWAY = frozenset(

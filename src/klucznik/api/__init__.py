@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.api import certificates, connections, events, issuances, operator, renewals, webhooks
+from klucznik.api import certificates, connections, events, issuances, onboardings, operator, renewals, webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     connections.router,
     certificates.router,
     issuances.router,
     renewals.router,
+    onboardings.router,
     operator.router,
     events.router,
     webhooks.router,

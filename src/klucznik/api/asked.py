@@ -35,6 +35,7 @@ IfNoneMatch = Annotated[
 See = Annotated[Caller, Depends(RequiresKey(Action.SEE))]
 Connect = Annotated[Caller, Depends(RequiresKey(Action.CONNECT))]
 Issue = Annotated[Caller, Depends(RequiresKey(Action.ISSUE))]
+Grant = Annotated[Caller, Depends(RequiresKey(Action.GRANT))]
 Revoke = Annotated[Caller, Depends(RequiresKey(Action.REVOKE))]
 Notify = Annotated[Caller, Depends(RequiresKey(Action.NOTIFY))]
 Disconnect = Annotated[Caller, Depends(RequiresKey(Action.DISCONNECT))]

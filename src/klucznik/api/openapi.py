@@ -36,6 +36,7 @@ _TAGS = (
     ("issuances", "Orders for certificates, the refusal and its ways out"),
     ("events", "What has happened, as a list and as a stream"),
     ("webhooks", "Addresses that are told of events"),
+    ("onboardings", "From a NIP to a connection, step by step: signature, limits, order, ways out"),
     ("operator", "Who runs this installation"),
 )
 

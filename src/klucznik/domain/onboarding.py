@@ -151,6 +151,11 @@ class Onboarding:
     version: int = 1
 
     @property
+    def place(self) -> tuple[datetime, str]:
+        """Where it stands in lists, the latest changed first."""
+        return self.updated_at, self.id
+
+    @property
     def signed_by_another(self) -> bool:
         """Whether another kind of subject signed than was said: the limits are not those that were thought of."""
         if self.subject is None or self.signer is None:

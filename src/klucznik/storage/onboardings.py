@@ -124,10 +124,10 @@ def page(
     *,
     begun_by: str | None = None,
     nip: str | None = None,
-    before: Onboarding | None = None,
+    before: tuple[datetime, str] | None = None,
     size: int,
 ) -> list[Onboarding]:
-    """Those that have not ended, the latest changed first; `before` is the last one of the page before."""
+    """Those that have not ended, the latest changed first; `before` is the place of the last one of the page before."""
     query = select(onboardings).where(
         onboardings.c.environment == environment.value, onboardings.c.state.not_in(_ENDED)
     )
@@ -136,7 +136,7 @@ def page(
     if nip is not None:
         query = query.where(onboardings.c.context_value == nip)
     if before is not None:
-        query = query.where(tuple_(onboardings.c.updated_at, onboardings.c.id) < (before.updated_at, before.id))
+        query = query.where(tuple_(onboardings.c.updated_at, onboardings.c.id) < before)
     rows = transaction.execute(query.order_by(onboardings.c.updated_at.desc(), onboardings.c.id.desc()).limit(size))
     return [_onboarding(row) for row in rows]
 

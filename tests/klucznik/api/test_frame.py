@@ -21,6 +21,7 @@ SOME = {
     "nip": "5265877635",
     "serial": "0123456789ABCDEF",
     "issuance": "0" * 32,
+    "onboarding": "0" * 32,
     "webhook_id": "0" * 32,
     "delivery_id": "msg_" + "0" * 28,
 }

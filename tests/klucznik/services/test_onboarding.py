@@ -414,7 +414,7 @@ async def test_a_list_of_the_unfinished_is_paged_by_key(ksef: Sandbox, tmp_path:
     async with installed(tmp_path, ksef) as klucznik:
         made = [(await begun(klucznik)).id for _ in range(5)]
         found: list[Onboarding] = []
-        while page := await onboardings.unfinished(klucznik, STAFF, before=found[-1] if found else None, size=2):
+        while page := await onboardings.unfinished(klucznik, STAFF, before=found[-1].place if found else None, size=2):
             assert len(page) <= 2
             found += page
         assert sorted(one.id for one in found) == sorted(made)

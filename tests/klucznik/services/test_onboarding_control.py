@@ -3,6 +3,7 @@
 Company B has let the operator in. Whoever asks here has no say in B; nothing that the operator holds may serve them.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable
 from itertools import product
 from pathlib import Path
@@ -74,8 +75,11 @@ async def test_what_somebody_else_has_begun_is_unknown_at_every_door(ksef: Sandb
 
 
 def test_every_function_of_the_service_that_takes_who_asks_is_a_door() -> None:
-    functions = {name for name in onboardings.__all__ if name.islower()}
-    assert functions == {*DOORS} | {"begin", "unfinished", "known", "document_of", "of_invitation"}
+    functions = {name: getattr(onboardings, name) for name in onboardings.__all__ if name.islower()}
+    asking = {name for name, one in functions.items() if "by" in inspect.signature(one).parameters}
+    # To these nobody brings the id of an onboarding.
+    assert asking - {"begin", "unfinished", "unfinished_of", "of_invitation"} == set(DOORS)
+    assert functions.keys() - asking == {"known", "document_of", "results_of"}  # of one that was found
 
 
 async def test_an_auditor_sees_and_changes_nothing(ksef: Sandbox, tmp_path: Path) -> None:
@@ -250,3 +254,20 @@ async def test_a_connection_that_was_made_meanwhile_is_not_replaced(ksef: Sandbo
         connection = await connection_of(klucznik, nip)
         assert connection is not None
         assert connection.method is Method.PERMISSION
+
+
+async def test_what_has_come_of_it_shows_nothing_of_who_connected_the_company_since(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    boss, helper = owner(nip, ksef), employee(nip, ksef, "InvoiceWrite")
+    async with installed(tmp_path, ksef) as klucznik:
+        begun_by = [(helper, await client(klucznik, nip)), (boss, await client(klucznik, nip))]
+        ended = []
+        for who, by in begun_by:
+            signed_in = await signed(klucznik, nip, who, by=by)
+            await onboardings.confirm(klucznik, signed_in.id, by)
+            await Engine(klucznik).run_until_idle()
+            ended.append(await onboardings.find(klucznik, signed_in.id, by))
+        shown = [await onboardings.results_of(klucznik, one) for one in ended]
+        assert [len(results.certificates) for results in shown] == [0, 2]

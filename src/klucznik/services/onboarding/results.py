@@ -10,7 +10,7 @@ from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.audit import Event, chain_of
 from klucznik.domain.certificates import CertificateType, HeldCertificate
-from klucznik.domain.connections import Operator
+from klucznik.domain.connections import Method, Operator
 from klucznik.domain.onboarding import Onboarding
 from klucznik.domain.renewal import due_at
 from klucznik.errors import InputError, KlucznikError
@@ -65,8 +65,16 @@ async def results_of(installation: Installation, onboarding: Onboarding) -> Resu
     proved = [
         Proved(one, due_at(one), logins.get(one.serial_number), await _kod2(installation, onboarding, one))
         for one in status.certificates
+        if _is_theirs(onboarding, one)
     ]
     return Results(status, tuple(proved), None)
+
+
+def _is_theirs(onboarding: Onboarding, certificate: HeldCertificate) -> bool:
+    """Whether it is of who has signed here, or was brought: since the end the company may be connected by others."""
+    if onboarding.method is Method.CERTIFICATES:
+        return certificate.subject == onboarding.subject
+    return onboarding.method is Method.IMPORTED
 
 
 def _logins(transaction: Transaction, installation: Installation, onboarding: Onboarding) -> dict[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
+from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.audit import Entry, Event, Fact
-from klucznik.domain.connections import Method
+from klucznik.domain.connections import Method, parse_connection_name
 from klucznik.domain.identifiers import Context
 from klucznik.domain.onboarding import Onboarding, OnboardingState, connected, may_follow
 from klucznik.domain.roles import Action, Principal
@@ -37,14 +38,14 @@ async def begin(
 
     Args:
         nip: as people write it.
-        name: what people call the company.
+        name: what people call the company; empty: nobody says.
 
     Raises:
-        InputError: ``nip_malformed``; ``onboarding_unknown`` (the company is not theirs to touch); ``invitation_done``,
-            ``invitation_revoked``: they came by an invitation that leads nowhere any more.
+        InputError: ``nip_malformed``, ``connection_name_malformed``; ``onboarding_unknown``: the company is not theirs
+            to touch; ``invitation_done``, ``invitation_revoked``: they came by one that leads nowhere any more.
     """
     try:
-        context = Context.of_nip(nip)
+        context, called = Context.of_nip(nip), parse_connection_name(name) if name and name.strip() else None
     except InvalidValue as error:
         raise InputError(error.reason, **error.data) from None
     now = installation.clock.now()
@@ -56,7 +57,7 @@ async def begin(
         state=OnboardingState.SIGNER,
         created_at=now,
         updated_at=now,
-        name=_shortened(name),
+        name=called,
         invitation_id=by.invitation_id,
     )
     rights.check_may_go_on(by, fresh)
@@ -110,9 +111,13 @@ async def of_invitation(installation: Installation, by: Principal) -> Onboarding
 
 
 async def unfinished(
-    installation: Installation, by: Principal, *, before: Onboarding | None = None, size: int = PAGE
+    installation: Installation, by: Principal, *, before: tuple[datetime, str] | None = None, size: int = PAGE
 ) -> list[Onboarding]:
-    """A page of those that have not ended, the latest changed first; `before` is the last one of the page before."""
+    """A page of those that have not ended, the latest changed first.
+
+    Args:
+        before: `Onboarding.place` of the last one of the page before.
+    """
     begun_by = None if rights.sees_all(by) else by.id
     return await installation.database.read(
         lambda transaction: onboardings.page(
@@ -201,8 +206,3 @@ def _check_invitation(installation: Installation, transaction: Transaction, onbo
         raise InputError("invitation_revoked", nip=onboarding.context.value)
     if invitation.done_at is not None:
         raise InputError("invitation_done", nip=onboarding.context.value)
-
-
-def _shortened(name: str | None) -> str | None:
-    """On one line, and no longer than the column."""
-    return None if name is None else " ".join(name.split())[:100] or None

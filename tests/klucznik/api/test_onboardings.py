@@ -1,0 +1,139 @@
+"""Onboardings over the API: a program leads its customer from a NIP to a pair; others' are not there."""
+
+from pathlib import Path
+
+import httpx
+from tests.klucznik.api.worlds import program, reason
+from tests.klucznik.offices import connection_of, office
+from tests.klucznik.onboardings import by_another_program
+from tests.klucznik.world import accepted, filed, installed, owner, set_limits, some_nip
+
+from klucznik.domain.connections import Method
+from klucznik.keys.credential import Credential
+from klucznik.services.engine import Engine
+from ksef_sandbox import Sandbox
+
+
+async def begun(caller: httpx.AsyncClient, nip: str, method: str = "certificates", key: str = "one") -> str:
+    """All choices made; where it is."""
+    new = await caller.post("/onboardings", json={"nip": nip, "name": "Piekarnia"}, headers={"idempotency-key": key})
+    assert (new.status_code, new.json()["state"]) == (201, "signer"), new.text
+    at = f"/onboardings/{new.json()['id']}"
+    assert (await caller.put(f"{at}/signer", json={"signer": "person"})).json()["state"] == "method"
+    assert (await caller.put(f"{at}/method", json={"method": method})).json()["state"] == "sign"
+    return at
+
+
+async def signed(caller: httpx.AsyncClient, at: str, person: Credential) -> httpx.Response:
+    """The document was fetched, signed elsewhere and handed in."""
+    asked = (await caller.post(f"{at}/document")).json()
+    fetched = await caller.get(f"{at}/document")
+    assert fetched.headers["content-type"] == "application/xml"
+    assert fetched.content == asked["document"].encode()
+    return await caller.post(
+        f"{at}/signed-document",
+        content=by_another_program(fetched.content, person),
+        headers={"content-type": "application/xml"},
+    )
+
+
+async def test_from_a_nip_to_a_proved_pair(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    person = owner(nip, ksef)
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        at = await begun(caller, nip)
+        again = await caller.post("/onboardings", json={"nip": nip}, headers={"idempotency-key": "two"})
+        assert at.endswith(again.json()["id"])
+        done = (await signed(caller, at, person)).json()
+        assert done["onboarding"]["subject"] == {"type": "Pesel", "value": person.holder.signs_in_as.value}
+        look = (await caller.post(f"{at}/preflight")).json()
+        assert (look["missing"], look["onboarding"]["refusal"]) == (["Authentication", "Offline"], None)
+        assert (await caller.get("/onboardings")).json()["items"][0]["state"] == "limits"
+        for _ in range(2):
+            confirmed = await caller.post(f"{at}/confirmation", json={})
+            assert (confirmed.status_code, confirmed.json()["state"]) == (202, "issuing")
+        await Engine(klucznik).run_until_idle()
+        progress = (await caller.get(f"{at}/progress")).json()
+        assert (progress["state"], progress["issuance"]["requests_spent"]) == ("done", 2)
+        assert {step["standing"] for step in progress["steps"]} == {"done"}
+        assert reason(await caller.get(f"{at}/document")) == "document_unknown"
+    assert len(accepted(ksef, person.holder.signs_in_as)) == 2
+
+
+async def test_a_refusal_has_its_evidence_and_the_grant_is_walked_in_the_same_session(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip, operator = some_nip(), some_nip()
+    person = owner(nip, ksef)
+    set_limits(ksef, person.holder.signs_in_as, enrollment=1)
+    async with office(tmp_path, ksef, operator) as klucznik, program(klucznik) as caller:
+        at = await begun(caller, nip)
+        await signed(caller, at, person)
+        refused = (await caller.post(f"{at}/preflight")).json()["onboarding"]
+        assert refused["state"] == "refused"
+        assert "grant_permission" in [remedy["kind"] for remedy in refused["refusal"]["remedies"]]
+        assert (await caller.get(at)).json() == refused
+        assert (await caller.post(f"{at}/confirmation", json={})).json()["state"] == "refused"
+        nothing = await caller.post(f"{at}/remedies/revoke", json={"serials": ["0123456789ABCDEF"]})
+        assert (nothing.status_code, reason(nothing)) == (409, "certificate_not_offered")
+        what = (await caller.get(f"{at}/remedies/grant")).json()
+        assert (what["operator"]["nip"], what["permissions"]) == (operator, ["InvoiceRead", "InvoiceWrite"])
+        done = (await caller.post(f"{at}/remedies/grant", json={"operator": operator})).json()
+        assert (done["onboarding"]["state"], done["connection"]["health"]) == ("done", "healthy")
+        connection = await connection_of(klucznik, nip)
+        assert connection is not None
+        assert connection.method is Method.PERMISSION
+    assert filed(ksef, person.holder.signs_in_as) == []
+
+
+async def test_what_another_key_has_begun_is_not_there(ksef: Sandbox, tmp_path: Path) -> None:
+    mine, theirs = some_nip(), some_nip()
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        at = await begun(caller, theirs)
+        for bound_to in (None, mine, theirs):
+            async with program(klucznik, nip=bound_to) as other:
+                for method, path in (
+                    ("GET", ""),
+                    ("DELETE", ""),
+                    ("GET", "/progress"),
+                    ("GET", "/document"),
+                    ("POST", "/document"),
+                    ("POST", "/preflight"),
+                    ("POST", "/permission"),
+                ):
+                    answer = await other.request(method, at + path)
+                    assert (answer.status_code, reason(answer)) == (404, "onboarding_unknown"), (method, path)
+                assert (await other.get("/onboardings")).json()["items"] == []
+        async with program(klucznik, nip=mine) as bound:
+            body = {"nip": theirs}
+            refused = await bound.post("/onboardings", json=body, headers={"idempotency-key": "one"})
+            assert (refused.status_code, reason(refused)) == (404, "onboarding_unknown")
+
+
+async def test_mistakes_are_told_and_change_nothing(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        at = await begun(caller, nip, "token")
+        asked = (await caller.post(f"{at}/document")).json()
+        assert reason(await caller.post(f"{at}/signed-document", content=b"%PDF-1.7")) == "signed_is_pdf"
+        unsigned = await caller.post(f"{at}/signed-document", content=asked["document"].encode())
+        assert unsigned.status_code == 422
+        assert reason(await caller.post(f"{at}/confirmation", json={})) == "onboarding_elsewhere"
+        malformed = await caller.post(f"{at}/token", json={"token": "a-secret"})
+        assert reason(malformed) == "ksef_token_malformed"
+        assert "a-secret" not in malformed.text
+        token = f"20250625-EC-3190CF0000-57A14268D0-CC|nip-{nip}|{'ab' * 16}"
+        unproved = await caller.post(f"{at}/token", json={"token": token})
+        assert (unproved.status_code, reason(unproved)) == (409, "control_needs_signature")
+        assert (await caller.get(at)).json()["state"] == "sign"
+        assert reason(await caller.get("/onboardings", params={"after": "WyJhIiwiYiJd"})) == "cursor_malformed"
+        assert (await caller.delete(at)).json()["state"] == "given_up"
+
+
+async def test_the_list_is_paged_by_key(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        made = [(await begun(caller, some_nip(), key=str(number))).removeprefix("/onboardings/") for number in range(3)]
+        first = (await caller.get("/onboardings", params={"limit": 2})).json()
+        rest = (await caller.get("/onboardings", params={"limit": 2, "after": first["next"]})).json()
+        assert [one["id"] for one in first["items"] + rest["items"]] == made[::-1]
+        assert rest["next"] is None
