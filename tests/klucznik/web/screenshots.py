@@ -1,4 +1,4 @@
-"""`python -m tests.klucznik.web.screenshots DIR`: pictures of every page of the demo, desktop and phone, light and dark.
+"""`python -m tests.klucznik.web.screenshots DIR`: every page of the demo, on a desktop and a phone, light and dark.
 
 Pages are found by following links, so that a new one is in the next round of pictures without a line here; what only
 comes after a form is walked to in `_walks`. A picture is named after its page.
@@ -88,7 +88,7 @@ def _picture(page: Page, directory: Path) -> None:
     for size, (width, height) in _SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             page.screenshot(path=directory / f"{name}.{size}.{scheme}.png", full_page=True)
     page.set_viewport_size({"width": 1440, "height": 900})
     page.emulate_media(color_scheme="light")

@@ -18,6 +18,8 @@ from klucznik.access.settings import WebSettings
 from klucznik.domain.roles import Role
 from klucznik.operations.serving import listen, served, url_of
 from klucznik.server.app import create_app
+from klucznik.server.demo import Demo, Signers
+from klucznik.server.demo_pages import demo_router
 from klucznik.services.account_links import make_setup_link
 
 pytestmark = IN_BROWSER
@@ -56,13 +58,17 @@ def pages_of(site: Site, world: Filled) -> list[str]:
     return sorted(found)
 
 
-async def test_the_page_of_the_first_administrator_keeps_nobody_out_either(site: Site, tmp_path: Path) -> None:
+async def test_pages_that_only_a_new_installation_or_a_demo_has_keep_nobody_out_either(
+    site: Site, tmp_path: Path
+) -> None:
     async with installed(tmp_path, site.ksef) as fresh:
         token = await make_setup_link(fresh)
         with listen("127.0.0.1", 0, option="--port") as listening:
-            app = create_app(fresh, WebSettings(url_of(listening)))
+            demo = demo_router(Demo(Signers(tmp_path, site.ksef), email="", password=""))
+            app = create_app(fresh, WebSettings(url_of(listening)), demo=demo)
             async with served(app, listening, finish_within_s=60), site.page() as page:
-                await look_at(page, f"{url_of(listening)}/set-up/{token}")
+                assert await look_at(page, f"{url_of(listening)}/set-up/{token}")
+                assert await look_at(page, f"{url_of(listening)}/demo")
 
 
 async def look_at(page: Page, path: str, *, status: int = 200) -> bool:
