@@ -73,7 +73,6 @@ class Signers:
     """
 
     directory: Path
-    ksef: LocalKsef
     _known: dict[Subject, Credential] = field(default_factory=dict, init=False, repr=False)
 
     def files(self, subject: Subject) -> CredentialFiles:
@@ -93,12 +92,9 @@ class Signers:
         return self._known[subject]
 
     def signer_for(self, nip: str, kind: SignerKind | None) -> Subject:
-        """Who signs for a company: the one whom the demo knows, or somebody who becomes its owner at KSeF."""
-        if kind is SignerKind.SEAL:
-            return Subject(SubjectType.NIP, nip)
-        owner = next((company for company in COMPANIES if company.nip == nip), FREE)
-        self.ksef.link_person(nip=nip, pesel=owner.pesel)
-        return owner.subject
+        """Who signs for a company: its owner where the demo knows one; otherwise its seal."""
+        owner = next((company.subject for company in COMPANIES if company.nip == nip), None)
+        return Subject(SubjectType.NIP, nip) if owner is None or kind is SignerKind.SEAL else owner
 
     def sign(self, document: bytes, subject: Subject) -> bytes:
         """The document with the signature in it; raises InputError ``demo_document_malformed``."""
@@ -126,7 +122,7 @@ class Demo:
 
 async def prepare(klucznik: Installation, ksef: LocalKsef) -> Demo:
     """Make what is not there yet; a home that was used before goes on as it was left."""
-    signers = Signers(klucznik.home / _KEYS, ksef)
+    signers = Signers(klucznik.home / _KEYS)
     administrator, password = await _administrator(klucznik)
     if await klucznik.database.read(lambda transaction: operators.load(transaction, klucznik.environment)) is None:
         slow = {name: ksef.switches[name] for name in QUICK}

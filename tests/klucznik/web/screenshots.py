@@ -59,17 +59,22 @@ def _walks(page: Page) -> Iterator[None]:
         page.wait_for_load_state()
         yield
         if (page.url, page.locator("h1").inner_text()) == before:
-            return
+            break
+    page.locator(".road-now, .road-waiting").first.wait_for(state="detached", timeout=60_000)
+    page.wait_for_load_state()
+    yield
 
 
 def _linked(page: Page) -> Iterator[str]:
     """Every page that links lead to from the first one, one of each kind."""
-    waiting, kinds = ["/"], set[str]()
+    waiting, kinds, seen = ["/", "/connect"], set[str](), set[str]()
     while waiting:
         path = waiting.pop(0)
         kind = _kind(path)
-        if kind in kinds or _NO_PAGE.search(path):
+        # An onboarding looks different in each of its states.
+        if (kind in kinds and kind != "/connect/_") or path in seen or _NO_PAGE.search(path):
             continue
+        seen.add(path)
         kinds.add(kind)
         yield path
         links = page.eval_on_selector_all("a[href]", "all => all.map((one) => one.href)")

@@ -64,7 +64,7 @@ async def test_pages_that_only_a_new_installation_or_a_demo_has_keep_nobody_out_
     async with installed(tmp_path, site.ksef) as fresh:
         token = await make_setup_link(fresh)
         with listen("127.0.0.1", 0, option="--port") as listening:
-            demo = demo_router(Demo(Signers(tmp_path, site.ksef), email="", password=""))
+            demo = demo_router(Demo(Signers(tmp_path), email="", password=""))
             app = create_app(fresh, WebSettings(url_of(listening)), demo=demo)
             async with served(app, listening, finish_within_s=60), site.page() as page:
                 assert await look_at(page, f"{url_of(listening)}/set-up/{token}")
