@@ -20,7 +20,6 @@ from klucznik.services.imports import bring
 from klucznik.services.invitations import invite
 from klucznik.services.issue import Issued, issue
 from klucznik.services.operator import set_operator
-from klucznik.services.outcomes import Issued
 
 NIP = "5265877635"
 
