@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from klucznik.domain.certificates import CertificateType, HeldCertificate
 from klucznik.domain.connections import Connection, Dated, Method, NextDate
@@ -36,7 +36,8 @@ def dates_of(method: Method, held: Sequence[HeldCertificate]) -> Dates | None:
         held: all certificates of its subject.
     """
     if method is Method.TOKEN:
-        return Dates(TOKEN_SUNSET.ends_at - LONGEST_LEAD, TOKEN_SUNSET.ends_at)
+        last_moment = TOKEN_SUNSET.ends_at - timedelta(seconds=1)  # still on the last day, which is what people know
+        return Dates(last_moment - LONGEST_LEAD, last_moment)
     if not method.is_by_certificate:
         return None
     serving = _serving(held)

@@ -29,6 +29,7 @@ from klucznik.web.pages import STATIC, render, told
 
 _log = logging.getLogger("klucznik.server")
 
+_MEANT = {401: "key_unknown", 404: "page_unknown", 405: "page_unknown"}
 # Where somebody proves who they are who asks for a page too early.
 _DOORS = {"not_signed_in": "/sign-in", "second_factor_needed": "/sign-in/second", "proof_needed": "/prove"}
 
@@ -107,9 +108,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for these alone
     if _of_the_api(request.scope):  # with a line break in its path, which no router takes for a path
         return problems.problem(request, AccessDenied("route_unknown"))
-    absent = error.status_code in (404, 405)
-    answer = await _on_error(request, AccessDenied("page_unknown") if absent else InputError("form_malformed"))
+    reason = _MEANT.get(error.status_code)
+    answer = await _on_error(request, InputError("form_malformed") if reason is None else AccessDenied(reason))
     answer.status_code = error.status_code
+    answer.headers.update(error.headers or {})
     return answer
 
 

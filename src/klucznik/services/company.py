@@ -12,9 +12,8 @@ from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.audit import Event
 from klucznik.domain.certificates import PAIR, HeldCertificate
-from klucznik.domain.connections import Connection, Method
+from klucznik.domain.connections import Connection, Method, parse_connection_name
 from klucznik.domain.identifiers import Context, Subject
-from klucznik.domain.invitations import parse_company_name
 from klucznik.domain.issuance import Issuance
 from klucznik.domain.permissions import OwnPermission
 from klucznik.domain.programs import parse_program
@@ -135,7 +134,7 @@ async def rename(installation: Installation, context: Context, name: str) -> Con
         InputError: ``not_connected``, ``connection_name_malformed``.
     """
     try:
-        plain = parse_company_name(name)
+        plain = parse_connection_name(name) if name.strip() else None
     except InvalidValue as error:
         raise InputError(error.reason, **error.data) from None
 

@@ -14,7 +14,7 @@ from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
 from klucznik.domain.board import Order, Wanted
-from klucznik.domain.connections import Connection
+from klucznik.domain.connections import Connection, Method
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import ContextType
 from klucznik.storage import connections as stored
@@ -90,22 +90,27 @@ def between(
     from_: datetime,
     to: datetime,
     after: Place | None,
+    inclusive: bool,
     size: int,
     nip: str | None = None,
 ) -> list[Placed]:
     """Connections with a date in a span of time, in the order of their dates.
 
     Args:
-        ends: by what ends; False: by what has to be done.
+        ends: by what ends; False: by when certificates are due for renewal.
         from_, to: the span, without `to`.
+        inclusive: begin at `after`, not behind it.
     """
     column = connections.c.ends_at if ends else connections.c.act_at
     place = (column, connections.c.context_type, connections.c.context_value)
     query = select(connections).where(connections.c.environment == environment.value, column >= from_, column < to)
+    if not ends:
+        query = query.where(connections.c.method != Method.TOKEN.value)  # nobody renews a token
     if nip is not None:
         query = query.where(*_company(nip))
     if after is not None:
-        query = query.where(tuple_(*place) > (after.key, after.context_type, after.context_value))
+        here, there = tuple_(*place), (after.key, after.context_type, after.context_value)
+        query = query.where(here >= there if inclusive else here > there)
     rows = transaction.execute(query.order_by(*place).limit(size))
     return [_with_key(row, row.ends_at if ends else row.act_at) for row in rows]
 

@@ -9,6 +9,7 @@ from klucznik.web import (
     api_keys,
     board,
     bringing,
+    calendar,
     company,
     connect,
     downloads,
@@ -29,6 +30,7 @@ from klucznik.web import (
 ROUTERS: tuple[APIRouter, ...] = (
     board.router,
     bringing.router,
+    calendar.router,
     company.router,
     connect.router,
     downloads.router,

@@ -18,6 +18,7 @@ from klucznik.domain.roles import Action
 from klucznik.errors import InputError
 from klucznik.services import board
 from klucznik.services.board import MOST_COUNTED
+from klucznik.services.onboarding import unfinished
 from klucznik.web.pages import render, words_of
 from klucznik.web.spreadsheets import CSV, XLSX, csv_lines, xlsx_file
 
@@ -26,6 +27,7 @@ router = APIRouter()
 Chosen = TypeVar("Chosen", bound=StrEnum)
 Seeing = Annotated[Visitor, Depends(Requires(Action.SEE))]
 _FILE = "klucznik-firmy"
+_BEGUN = 5
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ def _chosen(kind: type[Chosen], text: str) -> Chosen | None:
 @router.get("/")
 async def show(request: Request, visitor: Seeing, filters: Filtered, after: str | None = None) -> HTMLResponse:
     page = await board.board_page(visitor.klucznik, filters.wanted(visitor), filters.sorted_by(), cursor=after)
+    begun = (
+        await unfinished(visitor.klucznik, visitor.principal, size=_BEGUN + 1) if visitor.may(Action.CONNECT) else []
+    )
     return render(
         request,
         "board.html",
@@ -90,7 +95,8 @@ async def show(request: Request, visitor: Seeing, filters: Filtered, after: str 
         counts=await board.counts(visitor.klucznik),
         most=MOST_COUNTED,
         filters=filters,
-        first=after is None,
+        begun=begun[:_BEGUN],
+        more_begun=len(begun) > _BEGUN,
         methods=list(Method),
         healths=WORST_FIRST,
         orders=list(Order),

@@ -46,6 +46,8 @@ async def test_an_empty_board_leads_to_the_first_company(ksef: Sandbox, tmp_path
     async with installed(tmp_path, ksef) as klucznik:
         async with browser(klucznik, Role.STAFF) as anna:
             assert 'href="/connect"' in (await anna.get("/")).text
+            begun = (await anna.post("/connect", data={"nip": "5265877635"})).headers["location"]
+            assert f'href="{begun}"' in (await anna.get("/")).text
         async with browser(klucznik, Role.AUDITOR) as auditor:
             assert 'href="/connect"' not in (await auditor.get("/")).text
         async with browser(klucznik) as nobody:

@@ -392,7 +392,7 @@ def _columns_of_the_board() -> None:
 
 # As the rules stood when this release was made (`domain.dates`, `domain.board`): a migration never changes.
 _NEVER = datetime(9999, 12, 31, tzinfo=UTC)
-_TOKENS_END = datetime(2026, 12, 31, 23, tzinfo=UTC)
+_TOKENS_END = datetime(2026, 12, 31, 22, 59, 59, tzinfo=UTC)
 _LEAD = timedelta(days=60)
 _WORST_FIRST = (
     *("blocked", "permission_lost", "certificate_invalid", "token_invalid", "awaiting_grant"),
