@@ -4,9 +4,33 @@ from __future__ import annotations
 
 import os
 
+from klucznik.errors import InputError
+from klucznik.messages import Words
 from klucznik.services.telling import Outlets
 
 
-def outlets_from_environment() -> Outlets:
-    """For whoever works: a worker, or the web app with one inside."""
-    return Outlets(private_webhooks=os.environ.get("KLUCZNIK_WEBHOOK_PRIVATE", "") not in ("", "0"))
+def outlets_from_environment(words: Words, *, public_url: str | None = None) -> Outlets:
+    """For whoever works: a worker, or the web app with one inside.
+
+    Args:
+        words: the language of e-mails.
+        public_url: where people find the board; None: the environment says, or nobody.
+
+    Raises:
+        InputError: ``smtp_url_malformed``, ``mail_sender_malformed``, ``mail_sender_missing``.
+    """
+    private = os.environ.get("KLUCZNIK_WEBHOOK_PRIVATE", "") not in ("", "0")
+    smtp, sender = os.environ.get("KLUCZNIK_SMTP_URL"), os.environ.get("KLUCZNIK_MAIL_FROM")
+    if not smtp:
+        return Outlets(private_webhooks=private)
+    if not sender:
+        raise InputError("mail_sender_missing")
+    # Only those who send letters need their templates.
+    from klucznik.messages import words_for_pages
+    from klucznik.services.mail import MailServer
+    from klucznik.services.notices import Mail
+    from klucznik.views.mails import Letters
+
+    where = public_url or os.environ.get("KLUCZNIK_PUBLIC_URL") or None
+    write = Letters(words_for_pages(words.language), None if where is None else where.rstrip("/"))
+    return Outlets(private_webhooks=private, mail=Mail(MailServer.parse(smtp, sender), write))

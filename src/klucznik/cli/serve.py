@@ -89,7 +89,7 @@ def serve(
         _world(ctx, settings, demo=demo) as (where, ksef),
         logging_to(sys.stderr, shape, log_level, output.colours) as log,
     ):
-        outlets = outlets_from_environment()
+        outlets = outlets_from_environment(output.words, public_url=place.web.public_url)
         sight = Sight(log, None if place.metrics is None else Metrics())
 
         async def work(klucznik: Installation) -> None:

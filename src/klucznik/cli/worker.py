@@ -54,7 +54,7 @@ def run(
     shape = log_format or (LogFormat.TEXT if output.person_reads_errors else LogFormat.JSON)
     to = logging_to(sys.stderr, shape, log_level, output.colours)
     with closing(listening) if listening else nullcontext(), to as log:
-        sight, outlets = _Sight(log, metrics, listening), outlets_from_environment()
+        sight, outlets = _Sight(log, metrics, listening), outlets_from_environment(output.words)
 
         async def work(klucznik: Installation) -> None:
             engine = engine_for(klucznik, at_once=at_once, listener=sight.hear)

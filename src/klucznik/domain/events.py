@@ -32,6 +32,7 @@ class Kind(StrEnum):
     CERTIFICATE_REVOKED = "certificate.revoked"
     CERTIFICATE_IMPORTED = "certificate.imported"
     CERTIFICATE_EXPORTED = "certificate.exported"  # with its key
+    CERTIFICATE_EXPIRING = "certificate.expiring"
     RENEWAL_FAILED = "renewal.failed"
     CONNECTION_MADE = "connection.made"
     CONNECTION_CHANGED = "connection.changed"
@@ -41,6 +42,7 @@ class Kind(StrEnum):
     PERMISSION_GRANTED = "permission.granted"
     PERMISSION_REFUSED = "permission.refused"
     PERMISSION_WITHDRAWN = "permission.withdrawn"
+    TOKEN_ENDING = "token.ending"  # noqa: S105
     ONBOARDING_BEGUN = "onboarding.begun"
     ONBOARDING_ENDED = "onboarding.ended"  # connected, or given up
     WEBHOOK_DISABLED = "webhook.disabled"

@@ -17,6 +17,7 @@ from klucznik.clock import by_the_machine, stopwatch
 from klucznik.domain.events import Choice, PublicEvent
 from klucznik.errors import KlucznikError
 from klucznik.services.installation import Installation
+from klucznik.services.notices import put_down
 from klucznik.storage import events, webhooks
 
 PAGE = 100
@@ -41,7 +42,7 @@ class Page:
 
 
 async def tell(installation: Installation) -> int:
-    """Give numbers to what has happened, and hand it to webhooks; how many events there were.
+    """Give numbers to what has happened, and hand it to webhooks and notices; how many events there were.
 
     Anybody may do it at any time, and does no harm.
     """
@@ -56,6 +57,7 @@ async def tell(installation: Installation) -> int:
             listening = webhooks.listed(transaction, environment, enabled=True)
             pairs = [(one.id, event.id) for event in found for one in listening if one.wants(event)]
             webhooks.add_deliveries(transaction, pairs, now=now)
+            put_down(transaction, environment, found, now=now)
         return len(found)
 
     return await database.write(commit)

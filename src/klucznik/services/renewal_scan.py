@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from klucznik.domain.identifiers import Subject
+from klucznik.domain.notices import renewal_stopped
 from klucznik.errors import KlucznikError, KsefRefused, SignatureNeeded, SubjectBusy
 from klucznik.services.deploy import follow_up, open_follow_ups
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.renew import order_renewal
 from klucznik.services.renewals import running_out
+from klucznik.storage import events
 
 SCAN_EVERY_S = 3600.0
 _AT_ONCE = 4
@@ -70,12 +72,26 @@ class RenewalScan:
             ordered = await order_renewal(self.installation, subject, listener=self.listener)
         except SubjectBusy:
             return
-        except (SignatureNeeded, KsefRefused):
+        except (SignatureNeeded, KsefRefused) as error:
             self._not_before[subject] = self.installation.clock.now() + _AFTER_A_REFUSAL
+            await self._tell(subject, error)
             raise
         if ordered is not None:
             facts = {"issuance": ordered.id, "subject": str(subject), "replaces": len(ordered.replaces or ())}
             _log.info("renewal_ordered", extra={"facts": facts})
+
+    async def _tell(self, subject: Subject, error: SignatureNeeded | KsefRefused) -> None:
+        """Whoever is to act on it hears of it, once a week."""
+        installation, now, nip = self.installation, self.installation.clock.now(), error.data.get("nip")
+        code = error.code if isinstance(error, KsefRefused) else None
+        stopped = renewal_stopped(
+            subject, nip if isinstance(nip, str) else None, reason=error.reason, code=code, now=now
+        )
+        await installation.database.write(
+            lambda transaction: events.add_once(
+                transaction, installation.environment, [stopped], actor=installation.owner, now=now
+            )
+        )
 
     async def _guarded(self, room: asyncio.Semaphore, about: str, work: Callable[[], Awaitable[None]]) -> None:
         async with room:

@@ -1,4 +1,4 @@
-"""What a worker tells the world beside its issuances: the rounds in which events go to webhooks.
+"""What a worker tells the world beside its issuances: the rounds in which events go to webhooks and by e-mail.
 
 The rows say what is due; nothing is remembered here that a crash could lose.
 """
@@ -10,15 +10,19 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from klucznik.clock import by_the_machine
 from klucznik.errors import KlucznikError
 from klucznik.services import events
 from klucznik.services.deliver import Deliverer
 from klucznik.services.installation import Installation
+from klucznik.services.notices import Mail, forget_what_is_old, look_for_ends, send_everything
 from klucznik.services.posting import Post
 
 ROUND_EVERY_S = 1.0
+MAIL_EVERY_S = 5.0
+LOOK_EVERY_S = 3600.0
 
 _log = logging.getLogger("klucznik.telling")
 
@@ -29,9 +33,11 @@ class Outlets:
 
     Attributes:
         private_webhooks: whether webhooks may lead to private networks and to this machine.
+        mail: None: nobody is told by e-mail.
     """
 
     private_webhooks: bool = False
+    mail: Mail | None = None
 
     def post(self) -> Post:
         """The way to webhooks; to be left (`async with`) when it is needed no more."""
@@ -53,11 +59,26 @@ async def tell_until_idle(installation: Installation, outlets: Outlets) -> None:
     """Until nothing is due any more; what waits for a later moment is left waiting."""
     async with outlets.post() as post:
         deliverer = Deliverer(installation, post)
+        await _guarded("what ends", lambda: look_for_ends(installation))
+        await _guarded("what is old", lambda: forget_what_is_old(installation))
         await _guarded("events", lambda: events.tell_everything(installation))
         await _guarded("webhooks", deliverer.run_until_idle)
+        if outlets.mail is not None:
+            await _guarded("notices", partial(send_everything, installation, outlets.mail))
 
 
 async def _for_ever(installation: Installation, outlets: Outlets) -> None:
+    """Each by itself: a mail server that takes its time holds up no webhook."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_deliver_for_ever(installation, outlets))
+        group.create_task(_again_and_again(LOOK_EVERY_S, "what ends", lambda: look_for_ends(installation)))
+        group.create_task(_again_and_again(LOOK_EVERY_S, "what is old", lambda: forget_what_is_old(installation)))
+        if outlets.mail is not None:
+            send = partial(send_everything, installation, outlets.mail)
+            group.create_task(_again_and_again(MAIL_EVERY_S, "notices", send))
+
+
+async def _deliver_for_ever(installation: Installation, outlets: Outlets) -> None:
     async with outlets.post() as post:
         deliverer = Deliverer(installation, post)
         try:
@@ -67,6 +88,12 @@ async def _for_ever(installation: Installation, outlets: Outlets) -> None:
                 await _next_round(deliverer)
         finally:
             await deliverer.give_up()
+
+
+async def _again_and_again(every_s: float, what: str, work: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await _guarded(what, work)
+        await by_the_machine(every_s)
 
 
 async def _next_round(deliverer: Deliverer) -> None:

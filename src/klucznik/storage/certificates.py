@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import FromClause
 
 from klucznik.domain.certificates import EXPIRES_WITHIN, CertificateType, Expiry, HeldCertificate, Origin
+from klucznik.domain.connections import Method
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.domain.sealed import ON_TOKEN
 from klucznik.storage import connection_dates
-from klucznik.storage.schema import certificates, private_keys
+from klucznik.storage.schema import certificates, connections, private_keys
 
 # With each certificate, how its key is kept.
 _HELD = select(certificates, private_keys.c.algorithm.label("key_kept")).join(private_keys)
@@ -159,6 +162,83 @@ def able_to_sign_in(
         query = query.where(kind == subject.type.value, value == subject.value)
     rows = connection.execute(query.order_by(kind, value).limit(most))
     return [Subject(SubjectType(row.subject_type), row.subject_value) for row in rows]
+
+
+class Ending(NamedTuple):
+    """A certificate that ends, a company that is connected by it, and whether something signs in for its successor.
+
+    Attributes:
+        nip: None: no company is connected by it.
+    """
+
+    certificate: HeldCertificate
+    nip: str | None
+    signs_in: bool
+
+
+def ending(
+    connection: Connection,
+    environment: Environment,
+    *,
+    now: datetime,
+    before: datetime,
+    after: Ending | None,
+    size: int = 500,
+) -> list[Ending]:
+    """Certificates in service that end before a moment, once for each company; of each type the one that lasts longest.
+
+    Args:
+        after: the last one of the page before.
+    """
+    longer, signing = certificates.alias("longer"), certificates.alias("signing")
+    serial, company = certificates.c.serial_number, func.coalesce(connections.c.context_value, "")
+    signs_in = exists().where(
+        _same_subject(signing),
+        signing.c.type == CertificateType.AUTHENTICATION.value,
+        signing.c.revoked_at.is_(None),
+        signing.c.valid_from <= now,
+        signing.c.valid_to > now,
+        _proved(signing),
+    )
+    query = (
+        _HELD.add_columns(company.label("company"), signs_in.label("can"))
+        .outerjoin(
+            connections,
+            and_(
+                connections.c.environment == certificates.c.environment,
+                connections.c.subject_type == certificates.c.subject_type,
+                connections.c.subject_value == certificates.c.subject_value,
+                connections.c.method.in_([one.value for one in Method if one.is_by_certificate]),
+            ),
+        )
+        .where(
+            certificates.c.environment == environment.value,
+            certificates.c.revoked_at.is_(None),
+            certificates.c.valid_to > now,
+            certificates.c.valid_to <= before,
+            _proved(certificates),
+            ~exists().where(
+                _same_subject(longer),
+                longer.c.type == certificates.c.type,
+                longer.c.revoked_at.is_(None),
+                longer.c.valid_to > certificates.c.valid_to,
+                _proved(longer),
+            ),
+        )
+    )
+    if after is not None:
+        query = query.where(tuple_(serial, company) > (after.certificate.serial_number, after.nip or ""))
+    rows = connection.execute(query.order_by(serial, company).limit(size))
+    return [Ending(_certificate(row), row.company or None, bool(row.can)) for row in rows]
+
+
+def _same_subject(other: FromClause) -> ColumnElement[bool]:
+    names = ("environment", "subject_type", "subject_value")
+    return and_(*(other.c[name] == certificates.c[name] for name in names))
+
+
+def _proved(table: FromClause) -> ColumnElement[bool]:
+    return table.c.verified_at.is_not(None) | (table.c.origin == Origin.IMPORTED.value)
 
 
 def count_expiring(

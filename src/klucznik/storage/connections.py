@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -85,6 +85,19 @@ def of_context(transaction: Transaction, environment: Environment, context: Cont
         )
     ).one_or_none()
     return None if row is None else from_row(row)
+
+
+def names_of(transaction: Transaction, environment: Environment, nips: Collection[str]) -> dict[str, str]:
+    """What people call these companies, where they have said."""
+    rows = transaction.execute(
+        select(connections.c.context_value, connections.c.name).where(
+            connections.c.environment == environment.value,
+            connections.c.context_type == ContextType.NIP.value,
+            connections.c.context_value.in_(list(nips)),
+            connections.c.name.is_not(None),
+        )
+    )
+    return {row.context_value: row.name for row in rows}
 
 
 def of_subject(

@@ -279,7 +279,6 @@ mails = Table(
     Column("recipient", String(254), nullable=False),
     Column("about", String(160), nullable=False, unique=True),
     Column("kind", String(40), nullable=False),
-    Column("language", String(2), nullable=False),
     Column("data", JSON, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", UtcDateTime),

@@ -81,6 +81,12 @@ def names(transaction: Transaction, ids: Collection[str]) -> dict[str, str]:
     return {row.id: row.name for row in rows}
 
 
+def told(transaction: Transaction) -> list[User]:
+    """Those who want to be told by e-mail what happens."""
+    wanting = select(users).where(users.c.disabled_at.is_(None), users.c.digest != Digest.OFF.value)
+    return [user_of(row) for row in transaction.execute(wanting.order_by(users.c.email))]
+
+
 def _changing(user: User) -> dict[str, Any]:
     return {
         "email": user.email.lower(),

@@ -128,7 +128,6 @@ def upgrade() -> None:  # noqa: PLR0915  a list of tables
         sa.Column("recipient", sa.String(length=254), nullable=False),
         sa.Column("about", sa.String(length=160), nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
-        sa.Column("language", sa.String(length=2), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", UtcDateTime(timezone=True), nullable=True),
