@@ -17,7 +17,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from klucznik.api import certificates, connections, events, issuances, onboardings, operator, renewals, webhooks
+from klucznik.api import (
+    certificates,
+    connections,
+    events,
+    imports,
+    invitations,
+    issuances,
+    onboardings,
+    operator,
+    renewals,
+    webhooks,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     connections.router,
@@ -26,6 +37,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     renewals.router,
     onboardings.router,
     operator.router,
+    invitations.router,
+    imports.router,
     events.router,
     webhooks.router,
 )

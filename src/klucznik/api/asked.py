@@ -38,6 +38,8 @@ Issue = Annotated[Caller, Depends(RequiresKey(Action.ISSUE))]
 Grant = Annotated[Caller, Depends(RequiresKey(Action.GRANT))]
 Revoke = Annotated[Caller, Depends(RequiresKey(Action.REVOKE))]
 Notify = Annotated[Caller, Depends(RequiresKey(Action.NOTIFY))]
+Invite = Annotated[Caller, Depends(RequiresKey(Action.INVITE))]
+Import = Annotated[Caller, Depends(RequiresKey(Action.IMPORT))]
 Disconnect = Annotated[Caller, Depends(RequiresKey(Action.DISCONNECT))]
 
 

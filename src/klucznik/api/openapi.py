@@ -34,6 +34,8 @@ _TAGS = (
     ("limits", "What KSeF still allows a subject, and whether a pair can be issued"),
     ("certificates", "Certificates here and in KSeF"),
     ("issuances", "Orders for certificates, the refusal and its ways out"),
+    ("invitations", "Companies that are asked to connect themselves"),
+    ("imports", "Many companies at once"),
     ("events", "What has happened, as a list and as a stream"),
     ("webhooks", "Addresses that are told of events"),
     ("onboardings", "From a NIP to a connection, step by step: signature, limits, order, ways out"),

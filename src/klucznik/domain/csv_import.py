@@ -100,7 +100,7 @@ def read(content: bytes, *, otherwise: ImportMethod, checksums: bool) -> list[Li
         checksums: whether a wrong checksum of a NIP is a fault: on KSeF's test environments such companies are common.
 
     Raises:
-        InvalidValue: nothing of it can be read: ``csv_empty``, ``csv_is_spreadsheet``, ``csv_encoding_unknown``,
+        InvalidValue: nothing of it can be read: ``csv_empty``, ``csv_is_spreadsheet``, ``csv_encoding_unclear``,
             ``csv_without_nip``, ``csv_column_twice`` (``column``), ``csv_too_many_columns`` (``most``),
             ``csv_quotes`` (``line``), ``csv_too_many_lines`` (``most``), ``csv_without_lines``.
     """
@@ -125,7 +125,7 @@ def _text(content: bytes) -> str:
     if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InvalidValue("csv_is_spreadsheet")
     if content.startswith(_UTF16_MARKS):
-        raise InvalidValue("csv_encoding_unknown")
+        raise InvalidValue("csv_encoding_unclear")
     for encoding in ("utf-8", "cp1250"):
         try:
             text = content.removeprefix(_UTF8_MARK).decode(encoding)
@@ -134,7 +134,7 @@ def _text(content: bytes) -> str:
         if _CONTROLS.search(text):
             break
         return text
-    raise InvalidValue("csv_encoding_unknown")
+    raise InvalidValue("csv_encoding_unclear")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
@@ -65,12 +65,14 @@ async def bring(
     *,
     file_name: str,
     otherwise: ImportMethod = ImportMethod.INVITATION,
+    note: Callable[[Transaction, str], None] = lambda _, __: None,
 ) -> Brought:
     """Read a list and keep it to be looked at. Nothing is done with its companies yet.
 
     Args:
         file_name: as the browser said; only the name is kept.
         otherwise: what is to be done with lines that do not say.
+        note: part of the transaction, with the id of what it makes.
 
     Raises:
         AccessDenied: ``not_allowed``.
@@ -99,6 +101,7 @@ async def bring(
             there = _there(installation, transaction, batch)
             looked += [_judged(line, by, office, there) for line in batch]
         imports.add(transaction, fresh, looked)
+        note(transaction, fresh.id)
         return Brought(fresh, imports.tally(transaction, fresh.id))
 
     return await installation.database.write(commit)

@@ -6,7 +6,7 @@ A token is made at random, given out once and kept as its SHA-256. Whoever invit
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection as Transaction
@@ -71,12 +71,14 @@ async def invite(
     name: str | None = None,
     email: str | None = None,
     days: int = USUAL_DAYS,
+    note: Callable[[Transaction, str], None] = lambda _, __: None,
 ) -> Invited:
     """Invite a company.
 
     Args:
         nip: as people write it.
         days: 1 to 60.
+        note: part of the transaction, with the id of what it makes.
 
     Raises:
         AccessDenied: ``not_allowed``; ``page_unknown``: that company is not theirs.
@@ -111,6 +113,7 @@ async def invite(
             raise InputError("company_connected", nip=context.value)
         invitations.add(transaction, [invitation])
         record(installation, transaction, Event.INVITATION_MADE, [invitation])
+        note(transaction, invitation.id)
 
     await installation.database.write(commit)
     return Invited(invitation, token)

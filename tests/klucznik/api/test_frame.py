@@ -22,6 +22,8 @@ SOME = {
     "serial": "0123456789ABCDEF",
     "issuance": "0" * 32,
     "onboarding": "0" * 32,
+    "invitation_id": "0" * 32,
+    "import_id": "0" * 32,
     "webhook_id": "0" * 32,
     "delivery_id": "msg_" + "0" * 28,
 }

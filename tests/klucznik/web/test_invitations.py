@@ -62,7 +62,7 @@ async def test_from_the_form_to_the_clients_own_page(ksef: Sandbox, tmp_path: Pa
         assert nip in home.text
         assert (await client.get(link)).headers["location"] == "/invited"
         assert (await phone.get(link)).status_code == 410
-        assert (await phone.post(link)).status_code == 422
+        assert (await phone.post(link)).status_code == 409
 
         token = CSRF.search(home.text)
         assert token is not None
