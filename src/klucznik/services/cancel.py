@@ -12,10 +12,11 @@ from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.advance import held, load
 from klucznik.services.installation import Installation
+from klucznik.services.onboarding_follows import follow
 from klucznik.services.progress import Listener, Progress, Stage, unheard
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import wait_for_lease
-from klucznik.storage import issuances, leases, logins, onboardings
+from klucznik.storage import issuances, leases, logins
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _cancel(
     saved = len(unsent) if rows else len(issuance.missing)
     spent = sum(row.may_have_spent for row in filed)
     done = issuances.save(connection, called_off, now=now)
-    onboardings.follow(connection, done, now=now)
+    follow(installation, connection, done)
     facts = {"state": called_off.state.value, "spent": spent, "saved": saved}
     audit.record(installation, connection, issuance.subject, Entry(Event.ISSUANCE_CANCELLED, facts, issuance.id))
     return Cancelled(done, spent, saved)

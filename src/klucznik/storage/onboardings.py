@@ -153,8 +153,11 @@ def replaced_by(transaction: Transaction, issuance_id: str) -> frozenset[str]:
     return frozenset(rows.scalars())
 
 
-def follow(transaction: Transaction, issuance: Issuance, refusal: Refusal | None = None, *, now: datetime) -> None:
-    """Part of the transaction in which an issuance ends, or comes to wait for a person or for limits.
+def follow(
+    transaction: Transaction, issuance: Issuance, refusal: Refusal | None = None, *, now: datetime
+) -> list[Onboarding]:
+    """Part of the transaction in which an issuance ends, or comes to wait for a person or for limits: those that it has
+    changed.
 
     Args:
         refusal: by the limits, with its evidence.
@@ -167,6 +170,7 @@ def follow(transaction: Transaction, issuance: Issuance, refusal: Refusal | None
         )
         .with_for_update()
     ).all()
+    changed = []
     for row in rows:
         before = _onboarding(row)
         after = after_issuance(before, issuance, refusal, at=now)
@@ -177,6 +181,8 @@ def follow(transaction: Transaction, issuance: Issuance, refusal: Refusal | None
             sealed_secrets.forget(transaction, SECRET, saved.id)
         if saved.state is OnboardingState.DONE and saved.name is not None:
             connections.name_the_nameless(transaction, saved.environment, saved.context, saved.name, now=now)
+        changed.append(saved)
+    return changed
 
 
 def _changing(onboarding: Onboarding) -> dict[str, Any]:

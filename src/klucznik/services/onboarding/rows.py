@@ -8,16 +8,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
 
-from klucznik.domain.audit import Entry, Event, Fact
+from klucznik.domain.audit import Event
 from klucznik.domain.connections import Method, parse_connection_name
 from klucznik.domain.identifiers import Context
 from klucznik.domain.onboarding import Onboarding, OnboardingState, connected, may_follow
 from klucznik.domain.roles import Action, Principal
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError
-from klucznik.services import audit
 from klucznik.services.installation import Installation
 from klucznik.services.onboarding import rights
+from klucznik.services.onboarding_follows import record
 from klucznik.storage import invitations, onboardings
 from klucznik.storage.races import alone
 
@@ -180,16 +180,6 @@ def check_state(onboarding: Onboarding, *states: OnboardingState) -> None:
     """Raise InputError ``onboarding_elsewhere`` where it is at another step by now."""
     if onboarding.state not in states:
         raise InputError("onboarding_elsewhere", state=onboarding.state.value)
-
-
-def record(installation: Installation, transaction: Transaction, onboarding: Onboarding, event: Event) -> None:
-    facts: dict[str, Fact] = {
-        "onboarding": onboarding.id,
-        "context": onboarding.context.value,
-        "state": onboarding.state.value,
-        "method": None if onboarding.method is None else onboarding.method.value,
-    }
-    audit.record(installation, transaction, onboarding.subject, Entry(event, facts, onboarding.issuance_id))
 
 
 async def _found(installation: Installation, onboarding_id: str) -> Onboarding:

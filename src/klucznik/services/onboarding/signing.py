@@ -17,6 +17,7 @@ from klucznik.services import signing
 from klucznik.services.installation import Installation
 from klucznik.services.onboarding import logins, rows
 from klucznik.services.onboarding.taking_up import taken_up
+from klucznik.services.onboarding_follows import record
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.sign_in import SignedIn, Signer, sign_in, sign_out, signer_of
 from klucznik.services.signed_by import SignedBy
@@ -151,7 +152,7 @@ async def _admitted(installation: Installation, onboarding: Onboarding, admitted
             rows.check_state(there, OnboardingState.SIGN)
             logins.keep(transaction, sealed, now=installation.clock.now())
             saved = rows.save(installation, transaction, signed_in(there, admitted.subject, going_on=False))
-            rows.record(installation, transaction, saved, Event.ONBOARDING_SIGNED_IN)
+            record(installation, transaction, saved, Event.ONBOARDING_SIGNED_IN)
             return saved
 
         return await installation.database.write(commit)

@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.issuance import Enrollment, EnrollmentState, Issuance, ending
+from klucznik.services.onboarding_follows import follow
 from klucznik.services.progress import Progress, Stage
 from klucznik.services.road.commits import Road
-from klucznik.storage import issuances, logins, onboardings
+from klucznik.storage import issuances, logins
 
 
 async def finish(road: Road, issuance: Issuance, unsent: Sequence[Enrollment], *why: Entry) -> Issuance:
@@ -33,7 +34,7 @@ async def end(road: Road, issuance: Issuance, unsent: Sequence[Enrollment], *why
             logins.forget(connection, issuance.id)
         done = issuances.save(connection, issuance, now=road.now)
         if done.state.ended:
-            onboardings.follow(connection, done, road.refusal, now=road.now)
+            follow(road.installation, connection, done, road.refusal)
         return done
 
     saved = await road.commit(commit, *entries)

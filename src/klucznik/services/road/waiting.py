@@ -12,9 +12,10 @@ from klucznik.domain.issuance import Issuance
 from klucznik.domain.polling import next_poll
 from klucznik.domain.waits import WaitKind, pause, wait_after
 from klucznik.errors import Paced, RateLimited
+from klucznik.services.onboarding_follows import follow
 from klucznik.services.progress import Progress, Stage
 from klucznik.services.road.commits import Looking, Road
-from klucznik.storage import issuances, onboardings
+from klucznik.storage import issuances
 
 # A wait up to this long is slept through under the lease; a longer one is committed, and the lease given back.
 SHORT_WAIT = timedelta(seconds=2)
@@ -91,7 +92,7 @@ async def park(
     def commit(connection: Connection) -> Issuance:
         saved = issuances.save(connection, replace(issuance, wait=waits), now=road.now)
         if kind in (WaitKind.NEEDS_SIGNATURE, WaitKind.LIMITS):
-            onboardings.follow(connection, saved, road.refusal, now=road.now)
+            follow(road.installation, connection, saved, road.refusal)
         return saved
 
     parked = await road.commit(commit, *entries)
