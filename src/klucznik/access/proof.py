@@ -1,7 +1,7 @@
 """What needs more than a session: keys that are handed out, changes of what opens accounts and the installation.
 
 Whoever finds a browser unattended gets none of these: the password, or a passkey, was given minutes ago. A client by
-invitation has no password; they are held to what they have signed for KSeF in the same session.
+invitation has neither: what they have signed for KSeF stands in its place, where they take away what they signed for.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def check_proved(visitor: Visitor, *, back: str) -> None:
         back: path of the page to go on with afterwards.
 
     Raises:
-        AccessDenied: ``proof_needed``, which leads to the page that asks for the password; of a client
-            ``signature_proof_needed``.
+        AccessDenied: ``proof_needed``, which leads to the page that asks for the password; ``account_needed`` of a
+            client, who has none.
     """
     if visitor.session.proved_lately(visitor.klucznik.clock.now()):
         return
     if visitor.session.invitation_id is not None:
-        raise AccessDenied("signature_proof_needed")
+        raise AccessDenied("account_needed")
     raise AccessDenied("proof_needed", back=back)

@@ -21,8 +21,6 @@ HALF_LASTS = timedelta(minutes=10)
 INVITED_LASTS = timedelta(days=7)
 # Private keys are handed out only so soon after the password was entered.
 PROOF_LASTS = timedelta(minutes=5)
-# An invited client has no password: what they have signed for KSeF proves them, and the download is at the end of it.
-SIGNATURE_PROVES_FOR = timedelta(hours=1)
 LONGEST_NAME = 100
 
 
@@ -119,7 +117,7 @@ class BrowserSession:
         token_hash: SHA-256 of what the cookie holds, in hexadecimal digits.
         csrf: what every form of this session brings back.
         complete_at: None: the password was right, and the second factor is still to come.
-        proved_at: when they last proved who they are: by password or passkey; a client by what they have signed.
+        proved_at: when they last proved who they are, by password or passkey.
     """
 
     token_hash: str = field(repr=False)
@@ -140,8 +138,7 @@ class BrowserSession:
 
     def proved_lately(self, now: datetime) -> bool:
         """Whether they have proved who they are so soon before that keys may be handed out."""
-        lasts = SIGNATURE_PROVES_FOR if self.invitation_id else PROOF_LASTS
-        return self.proved_at is not None and now < self.proved_at + lasts
+        return self.proved_at is not None and now < self.proved_at + PROOF_LASTS
 
 
 def parse_user_email(text: str) -> str:

@@ -80,16 +80,6 @@ async def close_session(installation: Installation, session: BrowserSession) -> 
     await installation.database.write(lambda transaction: browser_sessions.remove(transaction, session.token_hash))
 
 
-async def prove_by_signature(installation: Installation, session: BrowserSession) -> None:
-    """Whoever came by an invitation has signed for their company in this session: that proves who they are.
-
-    They have no password; keys of their own company may be handed out within `SIGNATURE_PROVES_FOR`.
-    """
-    now = installation.clock.now()
-    if session.invitation_id is not None:
-        await installation.database.write(lambda transaction: browser_sessions.prove(transaction, session, now=now))
-
-
 async def sessions_of(installation: Installation, user_id: str) -> list[BrowserSession]:
     """The browsers in which a user is signed in, the one last seen first."""
     now = installation.clock.now()
