@@ -130,7 +130,7 @@ def test_no_key_is_there_twice(language: str) -> None:
 _SAME_IN_BOTH = {
     *("subject.Nip", "subject.Pesel", "ksef.quote", "type.short.Offline", "status.column.id"),
     *("operator.nip", "grant.operator"),
-    *("role.administrator", "settings.operator"),
+    *("role.administrator", "user.role.administrator", "settings.operator"),
     *("looks_like.pkcs7", "looks_like.pkcs12", "looks_like.pdf", "looks_like.xml"),
 }
 # What a user types or sees as it is written: options, commands, variables, endings of files, KSeF's names.

@@ -21,6 +21,7 @@ from klucznik.cli import (
     pkcs11,
     renewals,
     signing,
+    users,
 )
 from klucznik.cli.demo import demo
 from klucznik.cli.doctor import doctor
@@ -65,6 +66,7 @@ _GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
     "api-key": {"add": api_keys.add, "list": api_keys.list_, "revoke": api_keys.revoke},
     "audit": {"verify": audit.verify, "export": audit.export},
     "operator": {"set": permissions.operator_set, "show": permissions.operator_show},
+    "user": {"list": users.list_, "link": users.link},
     "pkcs11": {"list": pkcs11.list_},
 }
 

@@ -54,6 +54,14 @@ async def load_user(installation: Installation, user_id: str) -> User:
     return await installation.database.read(lambda transaction: _existing(transaction, user_id))
 
 
+async def find_user(installation: Installation, email: str) -> User:
+    """Raises InputError ``user_unknown``."""
+    found = await installation.database.read(lambda transaction: users.by_email(transaction, email.strip()))
+    if found is None:
+        raise InputError("user_unknown", user=email[:80])
+    return found
+
+
 async def invite(installation: Installation, *, email: str, name: str, role: str) -> tuple[str, User]:
     """A new user without a password, and the token of the link by which they set one.
 

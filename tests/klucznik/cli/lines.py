@@ -34,6 +34,8 @@ COMMANDS = (
     "api-key add",
     "api-key list",
     "api-key revoke",
+    "user list",
+    "user link",
 )
 
 

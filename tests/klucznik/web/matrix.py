@@ -220,7 +220,7 @@ class World:
             return [let_in(await self.as_person(who, route)) for who in PEOPLE]
         row = [let_in(await self.as_person(who, route)) for who in ("nobody", "administrator")]
         if route.needs not in {scope.value for scope in SCOPES}:
-            return [*row, *(let_in(await self.with_key("with see", route)) for _ in range(2))]
+            return [*row, *[let_in(await self.with_key("with see", route))] * 2]
         for key in (f"without {route.needs}", f"with {route.needs}"):
             row.append(let_in(await self.with_key(key, route)))
         return row
@@ -229,6 +229,8 @@ class World:
 def let_in(answer: Answer) -> str:
     if answer.status == 303 and answer.headers["location"].startswith(("/sign-in?", "/sign-in/second?")):
         return "second" if answer.headers["location"].startswith("/sign-in/second") else "sign in"
+    if answer.status == 401 and "www-authenticate" in answer.headers:
+        return "key"  # of a feed, for programs that can only be given a name and a password
     for reason, name in (
         ("not_signed_in", "sign in"),
         ("second_factor_needed", "second"),
