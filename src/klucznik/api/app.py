@@ -27,6 +27,8 @@ def create_api(klucznik: Installation, settings: WebSettings, outlets: Outlets, 
         redoc_url=None,
         root_path_in_servers=False,
         redirect_slashes=False,
+        # Clients made from the description name their methods so; two of the same name are an error of ours.
+        generate_unique_id_function=lambda route: route.name,
         servers=[{"url": settings.public_url + PREFIX}],
     )
     app.state.klucznik = klucznik

@@ -24,13 +24,12 @@ from klucznik.api.asked import (
 )
 from klucznik.api.language import words_of
 from klucznik.api.models.connections import ConnectionChange, ConnectionDetail, ConnectionPage, Verification
-from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
+from klucznik.api.paging import Cursor, Limit, link, page_of
 from klucznik.api.problems import documented
+from klucznik.domain.board import LONGEST_SEARCH, Order, Wanted, looked_for
 from klucznik.domain.connections import Health, Method, parse_connection_name
-from klucznik.domain.identifiers import Context
-from klucznik.domain.values import InvalidValue
-from klucznik.errors import InputError
 from klucznik.services import connections as service
+from klucznik.services.board import board_page
 from klucznik.services.verify import verify
 from klucznik.views import connections as views
 from klucznik.views import permissions as permission_views
@@ -47,22 +46,20 @@ async def list_connections(
     caller: See,
     limit: Limit = 50,
     after: Cursor = None,
+    q: Annotated[
+        str | None, Query(max_length=LONGEST_SEARCH, description="The beginning of a NIP, or a part of a name")
+    ] = None,
     method: Annotated[Method | None, Query(description="Only those by this method")] = None,
     health: Annotated[Health | None, Query(description="Only those of this health")] = None,
+    attention: Annotated[bool, Query(description="Only those that somebody should look at")] = False,
+    order: Annotated[Order, Query(description="By what they are sorted")] = Order.NIP,
 ) -> Response:
-    """Connections by NIP, a page at a time."""
-    nip = caller.principal.nip
-    found = await service.page_of_connections(
-        caller.klucznik,
-        size=limit + 1,
-        after=None if after is None else _company_in(after),
-        method=method,
-        health=health,
-        only=None if nip is None else Context.of_nip(nip),
-    )
-    page = found[:limit]
-    further = cursor_of(page[-1].connection.context.value) if len(found) > limit else None
-    items = [views.status(one) for one in page]
+    """Connections, a page at a time. A page goes on only in the order and with the search of the page before."""
+    nip_begins, name_has = looked_for(q or "")
+    wanted = Wanted(nip_begins, name_has, method, health, attention, nip=caller.principal.nip)
+    page = await board_page(caller.klucznik, wanted, order, cursor=after, size=limit)
+    items = [views.status(one) for one in page.rows]
+    further = page.following
     return sent(answered(ConnectionPage, page_of(items, further), headers=link(request, further)))
 
 
@@ -124,13 +121,6 @@ async def verify_connection(request: Request, caller: Connect, nip: Nip) -> Resp
     """Proves it by a real sign-in to KSeF and remembers what was found. It may be repeated; it spends nothing."""
     found = await verify(caller.klucznik, company(caller, nip))
     return sent(answered(Verification, permission_views.verification(found, words_of(request))))
-
-
-def _company_in(cursor: str) -> Context:
-    try:
-        return Context.of_nip(*key_in(cursor, 1))
-    except InvalidValue:
-        raise InputError("cursor_malformed") from None
 
 
 async def _shown(caller: Caller, nip: str) -> tuple[Json, str]:

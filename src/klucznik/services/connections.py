@@ -67,21 +67,16 @@ async def page_of_connections(
     size: int = PAGE,
     after: Context | None = None,
     method: Method | None = None,
-    health: Health | None = None,
-    only: Context | None = None,
 ) -> list[ConnectionStatus]:
     """Connections by their companies' numbers, in two queries however many there are.
 
     Args:
         after: the company of the last one of the page before.
-        only: this company alone, for those who may see no other.
     """
     environment, now = installation.environment, installation.clock.now()
 
     def read(transaction: Transaction) -> list[ConnectionStatus]:
-        found = connections.page(
-            transaction, environment, size=size, after=after, method=method, health=health, only=only
-        )
+        found = connections.page(transaction, environment, size=size, after=after, method=method)
         return statuses(transaction, found, now)
 
     return await installation.database.read(read)

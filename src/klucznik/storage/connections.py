@@ -124,17 +124,9 @@ def page(
     size: int,
     after: Context | None = None,
     method: Method | None = None,
-    health: Health | None = None,
-    only: Context | None = None,
 ) -> list[Connection]:
     """Connections by their context; `after` is that of the last one of the page before."""
-    query = _further(environment, after, method)
-    if health is not None:
-        query = query.where(connections.c.severity == connection_dates.PLACES[health])
-    if only is not None:
-        kind, value = only.type.value, only.value
-        query = query.where(connections.c.context_type == kind, connections.c.context_value == value)
-    rows = transaction.execute(query.limit(size))
+    rows = transaction.execute(_further(environment, after, method).limit(size))
     return [from_row(row) for row in rows]
 
 
