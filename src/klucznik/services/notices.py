@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from sqlalchemy import Connection as Transaction
 
+from klucznik.domain.accounts import Digest, User
 from klucznik.domain.connections import Connection, Method
 from klucznik.domain.environments import Environment
 from klucznik.domain.events import Happening, PublicEvent
 from klucznik.domain.identifiers import Context
 from klucznik.domain.notices import DAYS_BEFORE, STALE_AFTER, Notice, due, expiring, is_noticed, next_try, token_ending
 from klucznik.domain.token_sunset import TOKEN_SUNSET
+from klucznik.errors import InputError
 from klucznik.services.installation import Installation
 from klucznik.services.mail import Letter, MailServer, Undelivered
 from klucznik.storage import certificates, connections, events, notices, users
@@ -175,3 +177,26 @@ async def _tell(installation: Installation, found: Sequence[Happening | None], n
                 transaction, installation.environment, happenings, actor=installation.owner, now=now
             )
         )
+
+
+async def how_told(installation: Installation, user_id: str) -> Digest:
+    """How a user wants to be told."""
+    return (await installation.database.read(lambda transaction: _user(transaction, user_id))).digest
+
+
+async def tell_how(installation: Installation, user_id: str, digest: Digest) -> None:
+    """From now on the user is told so; what is waiting goes out as it was meant to."""
+
+    def commit(transaction: Transaction) -> None:
+        there = _user(transaction, user_id)
+        if there.digest is not digest:
+            users.save(transaction, replace(there, digest=digest), now=installation.clock.now())
+
+    await installation.database.write(commit)
+
+
+def _user(transaction: Transaction, user_id: str) -> User:
+    found = users.load(transaction, user_id)
+    if found is None:
+        raise InputError("user_unknown")
+    return found

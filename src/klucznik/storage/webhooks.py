@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, tuple_, union_all, update
@@ -84,7 +84,10 @@ def count(transaction: Connection, environment: Environment) -> int:
 
 
 def add_deliveries(transaction: Connection, pairs: Sequence[tuple[str, str]], *, now: datetime) -> None:
-    """Deliveries of events to webhooks (pairs of their ids), due now; those that are there stay as they are."""
+    """Deliveries of events to webhooks (pairs of their ids), due now; those that are there stay as they are.
+
+    Their moments differ by microseconds, so that they are listed in the order of their events.
+    """
     rows = [
         {
             "id": f"msg_{secrets.token_hex(14)}",
@@ -93,11 +96,11 @@ def add_deliveries(transaction: Connection, pairs: Sequence[tuple[str, str]], *,
             "state": DeliveryState.WAITING.value,
             "attempts": 0,
             "due_at": now,
-            "created_at": now,
+            "created_at": now + timedelta(microseconds=place),
             "asked_at": now,
             "version": 1,
         }
-        for webhook_id, event_id in pairs
+        for place, (webhook_id, event_id) in enumerate(pairs)
     ]
     add_unless_there(transaction, webhook_deliveries, rows)
 

@@ -17,6 +17,7 @@ from klucznik.web import (
     invitations,
     invited,
     language,
+    notifications,
     onboarding,
     progress,
     refusal,
@@ -25,6 +26,7 @@ from klucznik.web import (
     sign_in,
     signatures,
     users,
+    webhooks,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -38,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     invitations.router,
     invited.router,
     language.router,
+    notifications.router,
     onboarding.router,
     progress.router,
     refusal.router,
@@ -48,4 +51,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     settings.router,
     signatures.router,
     users.router,
+    webhooks.router,
 )

@@ -14,12 +14,14 @@ from klucznik.domain.accounts import LinkPurpose
 from klucznik.domain.onboarding import Onboarding
 from klucznik.domain.roles import Principal, Role
 from klucznik.services import onboarding as onboardings
+from klucznik.services import webhooks
 from klucznik.services.account_links import make_link
 from klucznik.services.browser_sessions import open_session
 from klucznik.services.imports import bring
 from klucznik.services.invitations import invite
 from klucznik.services.issue import Issued, issue
 from klucznik.services.operator import set_operator
+from klucznik.services.telling import Outlets, tell_until_idle
 
 NIP = "5265877635"
 
@@ -66,6 +68,7 @@ async def filled(site: Site) -> Filled:
             "token": invited.token,
             "onboarding_id": refused.id,
             "import_id": brought.bulk_import.id,
+            "webhook_id": await _webhook(site),
         },
         addresses={
             "/password/{token}": (f"/password/{await _link(site)}",),
@@ -73,6 +76,15 @@ async def filled(site: Site) -> Filled:
             "/connect/{onboarding_id}/revoke/asked": (_to_revoke(refused),),
         },
     )
+
+
+async def _webhook(site: Site) -> str:
+    """One that nobody answers at, with something on its way."""
+    async with Outlets(private_webhooks=True).post() as post:
+        opened = await webhooks.make(site.klucznik, post, "http://127.0.0.1:9/", created_by="user:anna")
+    await webhooks.ping(site.klucznik, opened.webhook)
+    await tell_until_idle(site.klucznik, Outlets())
+    return opened.webhook.id
 
 
 async def _link(site: Site) -> str:
