@@ -49,6 +49,7 @@ class Setback(StrEnum):
     """Why somebody is back at an earlier step without having gone there."""
 
     LOGIN_OVER = "login_over"  # only a new signature goes on
+    SIGNER_REFUSED = "signer_refused"  # KSeF does not let who signed go on with the order: somebody else has to sign
     ISSUANCE_REJECTED = "issuance_rejected"  # KSeF said no to a request
     ISSUANCE_CANCELLED = "issuance_cancelled"
     LIMITS_SHRANK = "limits_shrank"  # while it was being issued; what had been requested is kept
@@ -172,8 +173,8 @@ def may_go_back(onboarding: Onboarding, to: OnboardingState) -> bool:
 
 
 def gone_back(onboarding: Onboarding, to: OnboardingState) -> Onboarding:
-    """At the earlier choice. Who signed stays signed in only where the signature is not what is chosen anew."""
-    back = replace(onboarding, state=to, setback=None, refusal=None)
+    """At the earlier choice, without an order. Who signed stays signed in unless the signature is chosen anew."""
+    back = replace(onboarding, state=to, setback=None, refusal=None, issuance_id=None, replaces=None)
     return back if to in (OnboardingState.METHOD, OnboardingState.LIMITS) else signed_out(back)
 
 
@@ -261,7 +262,8 @@ def after_issuance(onboarding: Onboarding, issuance: Issuance, refusal: Refusal 
         at: when that was.
     """
     if issuance.state is IssuanceState.DONE and issuance.context == onboarding.context:
-        return connected(onboarding, Method.CERTIFICATES)
+        # Its login may have been lost meanwhile; whose the certificates are, the order says.
+        return replace(connected(onboarding, Method.CERTIFICATES), subject=issuance.subject)
     if onboarding.state is OnboardingState.SIGN:
         return onboarding  # its login is looked for, whatever becomes of the order meanwhile
     return (
@@ -272,10 +274,11 @@ def after_issuance(onboarding: Onboarding, issuance: Issuance, refusal: Refusal 
 
 
 def _waiting(onboarding: Onboarding, issuance: Issuance, refusal: Refusal | None, at: datetime) -> Onboarding:
-    waits_for = None if issuance.wait is None else issuance.wait.kind
-    if waits_for is WaitKind.NEEDS_SIGNATURE:
-        return login_lost(onboarding)
-    if waits_for is WaitKind.LIMITS and refusal is not None:
+    wait = issuance.wait
+    if wait is not None and wait.kind is WaitKind.NEEDS_SIGNATURE:
+        over = wait.reason is None or wait.reason in _LOGIN_OVER
+        return replace(login_lost(onboarding), setback=Setback.LOGIN_OVER if over else Setback.SIGNER_REFUSED)
+    if wait is not None and wait.kind is WaitKind.LIMITS and refusal is not None:
         return replace(onboarding, limits=refusal.limits, limits_at=at, refusal=refusal)
     return onboarding
 
@@ -287,6 +290,8 @@ def _ended(onboarding: Onboarding, issuance: Issuance, refusal: Refusal | None, 
     return replace(back, setback=_SETBACKS.get(issuance.state, Setback.ISSUANCE_REJECTED))
 
 
+# Why a login is at its end, where it is not that KSeF refuses what was asked with it.
+_LOGIN_OVER = frozenset({"login_over", "session_over", "session_ended", "access_token_refused"})
 _SETBACKS = {
     IssuanceState.DONE: Setback.ISSUED_FOR_ANOTHER,
     IssuanceState.CANCELLED: Setback.ISSUANCE_CANCELLED,

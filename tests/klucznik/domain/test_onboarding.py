@@ -136,6 +136,7 @@ class Wizard(RuleBasedStateMachine):
         refusal = refusal_of(self.row.subject) if kind is WaitKind.LIMITS else None
         self.go(after_issuance(self.row, waiting, refusal, at=NOW))
         assert (self.row.setback is Setback.LOGIN_OVER) is (kind is WaitKind.NEEDS_SIGNATURE)
+        assert (self.row.state is S.SIGN) is (kind is WaitKind.NEEDS_SIGNATURE)
 
     @precondition(at(S.LIMITS, S.REFUSED, S.CONNECT))
     @rule()

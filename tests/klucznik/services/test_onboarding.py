@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import update
 from tests.klucznik.databases import everything_in
-from tests.klucznik.mishaps import LIMITS, Mishap, Network, not_connected
+from tests.klucznik.mishaps import LIMITS, Mishap, Network, not_connected, refused
 from tests.klucznik.offices import connection_of, grants_sent, office, signed_in_as, told
 from tests.klucznik.onboardings import STAFF, begun, by_another_program, signed
 from tests.klucznik.world import (
@@ -32,7 +32,7 @@ from klucznik.domain.onboarding import Onboarding, OnboardingState, Setback, Sig
 from klucznik.domain.reasons import RemedyKind
 from klucznik.domain.road_steps import Standing, StepKind
 from klucznik.domain.waits import WaitKind
-from klucznik.errors import InputError, KsefUnavailable, SignatureNeeded, SignedDocumentError, StorageError
+from klucznik.errors import InputError, KsefRefused, KsefUnavailable, SignatureNeeded, SignedDocumentError, StorageError
 from klucznik.keys.credential import Credential
 from klucznik.services import onboarding as onboardings
 from klucznik.services.advance import advance
@@ -231,9 +231,9 @@ async def test_revoking_what_the_refusal_names_makes_room_and_the_pair_is_issued
     set_limits(ksef, subject, enrollment=8, certificate=3)
     async with installed(tmp_path / "here", ksef) as klucznik:
         ready = await signed(klucznik, nip, person)
-        refused = (await onboardings.look(klucznik, ready.id, STAFF)).onboarding
-        assert refused.refusal is not None
-        (remedy,) = (one for one in refused.refusal.remedies if one.kind is RemedyKind.REVOKE)
+        said_no = (await onboardings.look(klucznik, ready.id, STAFF)).onboarding
+        assert said_no.refusal is not None
+        (remedy,) = (one for one in said_no.refusal.remedies if one.kind is RemedyKind.REVOKE)
         serials = [about.record.serial_number for about in remedy.suggested_certificates]
         with pytest.raises(InputError, match="certificate_not_offered"):
             await onboardings.revoke(klucznik, ready.id, STAFF, ["0123456789ABCDEF"])
@@ -527,3 +527,25 @@ async def test_half_a_pair_is_completed_by_one_request_and_the_other_company_is_
         assert connection is not None
         assert (connection.method, connection.health) == (Method.CERTIFICATES, Health.HEALTHY)
     assert len(filed(ksef, subject)) == 1
+
+
+async def test_whoever_ksef_does_not_let_go_on_makes_room_for_another_signer(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    person, seal = owner(nip, ksef), company(nip, ksef)
+    async with installed(tmp_path, ksef) as klucznik:
+        ready = await signed(klucznik, nip, person)
+        ordered = await onboardings.confirm(klucznik, ready.id, STAFF)
+    network = Network(Mishap("GET /v2/certificates/enrollments/data", refused(25001)))
+    async with installed(tmp_path, ksef, transport=network) as klucznik:
+        assert ordered.issuance_id is not None
+        with pytest.raises(KsefRefused):
+            await advance(klucznik, ordered.issuance_id)
+        back = await onboardings.find(klucznik, ready.id, STAFF)
+        assert (back.state, back.setback) == (S.SIGN, Setback.SIGNER_REFUSED)
+        await onboardings.go_back(klucznik, ready.id, STAFF, S.SIGN)
+        again = await onboardings.sign_in_with_key(klucznik, ready.id, STAFF, seal)
+        assert (again.state, again.subject) == (S.LIMITS, seal.holder.signs_in_as)
+        await onboardings.confirm(klucznik, ready.id, STAFF)
+        await Engine(klucznik).run_until_idle()
+        assert (await onboardings.find(klucznik, ready.id, STAFF)).state is S.DONE
+    assert filed(ksef, person.holder.signs_in_as) == []
