@@ -41,7 +41,8 @@ def key_in(cursor: str, parts: int) -> list[str]:
         key = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
     except (binascii.Error, UnicodeError, ValueError, RecursionError):
         raise InputError("cursor_malformed") from None
-    if not (isinstance(key, list) and len(key) == parts and all(isinstance(one, str) and one.isprintable() for one in key)):
+    texts = isinstance(key, list) and all(isinstance(one, str) and one.isprintable() for one in key)
+    if not texts or len(key) != parts:
         raise InputError("cursor_malformed")
     return key
 
