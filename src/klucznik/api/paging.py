@@ -41,10 +41,10 @@ def key_in(cursor: str, parts: int) -> list[str]:
         key = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
     except (binascii.Error, UnicodeError, ValueError, RecursionError):
         raise InputError("cursor_malformed") from None
-    texts = isinstance(key, list) and all(isinstance(one, str) and one.isprintable() for one in key)
-    if not texts or len(key) != parts:
+    found = [one for one in key if isinstance(one, str) and one.isprintable()] if isinstance(key, list) else []
+    if found != key or len(found) != parts:
         raise InputError("cursor_malformed")
-    return key
+    return found
 
 
 def link(request: Request, cursor: str | None) -> dict[str, str]:
