@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -77,11 +77,21 @@ async def timeline(
     return await installation.database.read(read)
 
 
-def _line(record: Record, names: Mapping[str, str]) -> Happened:
+async def named(installation: Installation, records: Sequence[Record]) -> list[tuple[By, str | None]]:
+    """Who has done each of them, as in `Happened`, in one query."""
+    ids = {id for kind, _, id in (one.actor.partition(":") for one in records) if kind == By.USER}
+    names = await installation.database.read(lambda transaction: users.names(transaction, ids))
+    return [_by(one, names) for one in records]
+
+
+def _by(record: Record, names: Mapping[str, str]) -> tuple[By, str | None]:
     kind, _, actor = record.actor.partition(":")
     by = By(kind) if kind in (By.USER, By.KEY, By.INVITATION) else By.KLUCZNIK
-    at = datetime.fromisoformat(record.at)
-    return Happened(at, record.event, json.loads(record.facts), by, names.get(actor) if by is By.USER else None)
+    return by, names.get(actor) if by is By.USER else None
+
+
+def _line(record: Record, names: Mapping[str, str]) -> Happened:
+    return Happened(datetime.fromisoformat(record.at), record.event, json.loads(record.facts), *_by(record, names))
 
 
 def _cursor(record: Record) -> str:

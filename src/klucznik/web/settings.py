@@ -19,6 +19,7 @@ from klucznik.messages import Words
 from klucznik.messages.timeline import timeline_text
 from klucznik.services import audit
 from klucznik.services.audit import Verified
+from klucznik.services.timeline import named
 from klucznik.web.pages import render, words_of
 from klucznik.web.second_step import Person
 
@@ -42,6 +43,7 @@ class Line:
 
     at: str
     event: str
+    who: str
     facts: str
     actor: str
     place: str
@@ -51,27 +53,34 @@ class Line:
 async def log(request: Request, visitor: Auditing, after: Annotated[str, Query(max_length=120)] = "") -> HTMLResponse:
     rows = await audit.newest(visitor.klucznik, after=after)
     more = f"/audit?after={rows[-1].chain}/{rows[-1].number}" if len(rows) == audit.PAGE else None
-    return _log(request, rows, more, None)
+    return await _log(request, visitor, rows, more, None)
 
 
 @router.post("/audit/verify")
 async def verify(request: Request, visitor: Auditing) -> HTMLResponse:
     verified = await audit.verify(visitor.klucznik)
     rows = await audit.newest(visitor.klucznik)
-    return _log(request, rows[:_FEW], "/audit", verified)
+    return await _log(request, visitor, rows[:_FEW], "/audit", verified)
 
 
-def _log(request: Request, rows: Sequence[Record], more: str | None, verified: Verified | None) -> HTMLResponse:
+async def _log(
+    request: Request, visitor: Visitor, rows: Sequence[Record], more: str | None, verified: Verified | None
+) -> HTMLResponse:
     words = words_of(request)
-    lines = [_line(row, words) for row in rows]
+    names = await named(visitor.klucznik, rows)
+    lines = [
+        _line(row, name or words.say(f"timeline.by.{by.value}"), words)
+        for row, (by, name) in zip(rows, names, strict=True)
+    ]
     return render(request, "settings/audit.html", lines=lines, more=more, verified=verified)
 
 
-def _line(row: Record, words: Words) -> Line:
+def _line(row: Record, who: str, words: Words) -> Line:
     facts = json.loads(row.facts)
     return Line(
         at=words.moment(datetime.fromisoformat(row.at)),
         event=_masked(timeline_text(row.event, facts, words)),
+        who=who,
         facts=_masked(", ".join(f"{name}: {_said(value)}" for name, value in facts.items() if value is not None)),
         actor=row.actor,
         place=_masked(f"{row.chain} / {row.number}"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -89,7 +90,8 @@ def _kind(path: str) -> str:
 
 def _picture(page: Page, directory: Path) -> None:
     heading = page.locator("h1").first.inner_text() if page.locator("h1").count() else ""
-    name = re.sub(r"\W+", "-", f"{_kind(urlsplit(page.url).path)} {heading}".lower()).strip("-")[:80]
+    told = unicodedata.normalize("NFD", f"{_kind(urlsplit(page.url).path)} {heading}".lower().replace("ł", "l"))
+    name = re.sub(r"[^a-z0-9]+", "-", told.encode("ascii", "ignore").decode()).strip("-")[:80]
     for size, (width, height) in _SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
         for scheme in ("light", "dark"):
