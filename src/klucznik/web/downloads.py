@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
-from urllib.parse import quote
 
 import segno
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from klucznik.access.gate import Requires, Visitor
+from klucznik.access.proof import check_proved
 from klucznik.domain.certificates import HeldCertificate
 from klucznik.domain.identifiers import Context
 from klucznik.domain.onboarding import Onboarding, OnboardingState
@@ -39,17 +39,12 @@ _FORMATS = (ExportFormat.PEM, ExportFormat.PKCS12)
 
 @dataclass(frozen=True)
 class _Counter:
-    """Where keys are handed out: for which company, what, and the way back.
-
-    Attributes:
-        proved: whether whoever asks has proved lately who they are.
-    """
+    """Where keys are handed out to whoever has proved lately who they are: for which company, what, the way back."""
 
     nip: str
     path: str
     back: str
     certificates: tuple[HeldCertificate, ...]
-    proved: bool
 
 
 @dataclass(frozen=True)
@@ -93,14 +88,12 @@ async def qr_code(visitor: Connecting, onboarding_id: str) -> Response:
 
 @router.get("/connect/{onboarding_id}/download")
 async def ask_after_onboarding(request: Request, visitor: Exporting, onboarding_id: str) -> Response:
-    counter = await _of_onboarding(visitor, onboarding_id)
-    return _form(request, counter) if counter.proved else _prove(visitor, counter)
+    return _form(request, await _of_onboarding(visitor, onboarding_id))
 
 
 @router.post("/connect/{onboarding_id}/download")
 async def download_after_onboarding(request: Request, visitor: Exporting, onboarding_id: str, wish: Wished) -> Response:
-    counter = await _of_onboarding(visitor, onboarding_id)
-    return await _handed_out(request, visitor, counter, wish) if counter.proved else _prove(visitor, counter)
+    return await _handed_out(request, visitor, await _of_onboarding(visitor, onboarding_id), wish)
 
 
 async def _of_onboarding(visitor: Visitor, onboarding_id: str) -> _Counter:
@@ -112,14 +105,15 @@ async def _of_onboarding(visitor: Visitor, onboarding_id: str) -> _Counter:
     own = tuple(one.certificate for one in results.certificates if one.certificate.subject == found.subject)
     if not own:
         raise AccessDenied("page_unknown")
-    return _Counter(found.context.value, address(found.id, "download"), address(found.id), own, _proved(visitor, found))
+    _check_signed_or_proved(visitor, found)
+    return _Counter(found.context.value, address(found.id, "download"), address(found.id), own)
 
 
-def _proved(visitor: Visitor, onboarding: Onboarding) -> bool:
-    now = visitor.klucznik.clock.now()
-    if visitor.session.invitation_id is not None:
-        return now < onboarding.updated_at + _SIGNED_LATELY
-    return visitor.session.proved_lately(now)
+def _check_signed_or_proved(visitor: Visitor, onboarding: Onboarding) -> None:
+    """As `check_proved`; of whoever came by an invitation, their signature counts for a while."""
+    signed_until = onboarding.updated_at + _SIGNED_LATELY
+    if visitor.session.invitation_id is None or visitor.klucznik.clock.now() >= signed_until:
+        check_proved(visitor, back=address(onboarding.id, "download"))
 
 
 # ── of a company ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -127,14 +121,12 @@ def _proved(visitor: Visitor, onboarding: Onboarding) -> bool:
 
 @router.get("/companies/{nip}/download")
 async def ask(request: Request, visitor: Exporting, nip: str) -> Response:
-    counter = await _of_company(visitor, nip)
-    return _form(request, counter) if counter.proved else _prove(visitor, counter)
+    return _form(request, await _of_company(visitor, nip))
 
 
 @router.post("/companies/{nip}/download")
 async def download(request: Request, visitor: Exporting, nip: str, wish: Wished) -> Response:
-    counter = await _of_company(visitor, nip)
-    return await _handed_out(request, visitor, counter, wish) if counter.proved else _prove(visitor, counter)
+    return await _handed_out(request, visitor, await _of_company(visitor, nip), wish)
 
 
 async def _of_company(visitor: Visitor, nip: str) -> _Counter:
@@ -148,18 +140,11 @@ async def _of_company(visitor: Visitor, nip: str) -> _Counter:
     if not held:
         raise InputError("nothing_to_export", wanted=context.value, environment=visitor.klucznik.environment.value)
     back = f"/companies/{context.value}"
-    proved = visitor.session.proved_lately(visitor.klucznik.clock.now())
-    return _Counter(context.value, f"{back}/download", back, tuple(held), proved)
+    check_proved(visitor, back=f"{back}/download")
+    return _Counter(context.value, f"{back}/download", back, tuple(held))
 
 
 # ── the counter ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _prove(visitor: Visitor, counter: _Counter) -> RedirectResponse:
-    """To the password, and back."""
-    if visitor.session.invitation_id is not None:
-        raise AccessDenied("not_allowed", action=Action.EXPORT_KEYS.value)
-    return RedirectResponse(f"/prove?next={quote(counter.path)}", status_code=303)
 
 
 def _form(
