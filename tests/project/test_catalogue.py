@@ -114,7 +114,8 @@ def test_no_message_is_there_for_nothing() -> None:
     def used(key: str) -> bool:
         if key in words or any(all(map(filled, m.groups())) for s in shapes if (m := s.fullmatch(key))):
             return True
-        return key.endswith(".now") and used(key.removesuffix(".now"))
+        ending = next((one for one in (".now", ".in_browser") if key.endswith(one)), None)
+        return ending is not None and used(key.removesuffix(ending))
 
     assert [key for key in messages("pl") if not used(key)] == []
 

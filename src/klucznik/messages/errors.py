@@ -92,7 +92,9 @@ def who_text(who: Who, words: Words) -> str:
 
 
 def _now(key: str, data: Said, words: Words) -> str | None:
-    return words.say(f"{key}.now", **data) if words.has(f"{key}.now") else None
+    """What to do. Where that names a command, the catalogue of the pages says what to do in a browser instead."""
+    told = next((name for name in (f"{key}.in_browser", f"{key}.now") if words.has(name)), None)
+    return None if told is None else words.say(told, **data)
 
 
 def _said(name: str, value: Datum, words: Words) -> Datum:

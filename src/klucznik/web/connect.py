@@ -51,7 +51,7 @@ async def ask_nip(request: Request, visitor: Connecting, nip: str = "") -> Respo
     own = visitor.principal.nip
     if own is not None and unfinished:
         return _onward(unfinished[0])
-    told_of = await _look(visitor, own) if own is not None else None
+    told_of = await _look(visitor, own or nip) if own or nip else None
     return render(
         request, "onboarding/connect.html", nip=own or nip, name="", told=told_of, unfinished=unfinished, errors={}
     )

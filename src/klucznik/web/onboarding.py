@@ -13,7 +13,7 @@ from klucznik.domain.onboarding import OnboardingState, SignerKind
 from klucznik.domain.roles import Action
 from klucznik.services import onboarding as onboardings
 from klucznik.web.pages import render, words_of
-from klucznik.web.wizard import Connecting, Trouble, address, carried_out, page
+from klucznik.web.wizard import Connecting, Trouble, address, carried_out, page, see
 
 router = APIRouter(prefix="/connect/{onboarding_id}")
 Issuing = Annotated[Visitor, Depends(Requires(Action.ISSUE))]
@@ -22,6 +22,18 @@ Issuing = Annotated[Visitor, Depends(Requires(Action.ISSUE))]
 @router.get("")
 async def where_it_is(request: Request, visitor: Connecting, onboarding_id: str) -> Response:
     return await page(request, visitor, onboarding_id)
+
+
+async def _where_forms_lead(_: Connecting, onboarding_id: str) -> Response:
+    return see(onboarding_id)
+
+
+# A form whose mistakes are shown has its own address; whoever asks for that comes to the page.
+for _form in (
+    *("signer", "method", "back", "limits", "order", "document", "signature", "key", "imported", "token"),
+    *("bring/certificates", "bring/token"),
+):
+    router.add_api_route(f"/{_form}", _where_forms_lead, methods=["GET"], name=f"where_{_form}_leads")
 
 
 @router.post("/signer")
@@ -85,4 +97,4 @@ async def order(request: Request, visitor: Issuing, onboarding_id: str) -> Respo
 
 async def _nothing_chosen(request: Request, visitor: Visitor, onboarding_id: str, name: str) -> Response:
     sentence = words_of(request).say("wizard.choose_one")
-    return await page(request, visitor, onboarding_id, Trouble(fields={name: sentence}))
+    return await page(request, visitor, onboarding_id, Trouble(about=name, fields={name: sentence}))

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from klucznik.errors import KlucznikError
 from klucznik.keys.credential import load_credential
 from klucznik.services import onboarding as onboardings
+from klucznik.web.pages import words_of
 from klucznik.web.uploads import brought, certificate_files
 from klucznik.web.wizard import Connecting, Trouble, carried_out, page, see
 
@@ -45,10 +46,11 @@ async def hand_in(
     request: Request, visitor: Connecting, onboarding_id: str, signed: Annotated[UploadFile | None, File()] = None
 ) -> Response:
     """The signed file. It is checked here first, so a mistake is told in words and costs nothing."""
-    content = await brought(signed)
-    handed_in = onboardings.hand_in(
-        visitor.klucznik, onboarding_id, visitor.principal, b"" if content is None else content.content
-    )
+    file = await brought(signed)
+    if file is None:
+        sentence = words_of(request).say("sign_page.bring.none")
+        return await page(request, visitor, onboarding_id, Trouble(about="signature", fields={"signed": sentence}))
+    handed_in = onboardings.hand_in(visitor.klucznik, onboarding_id, visitor.principal, file.content)
     return await carried_out(request, visitor, onboarding_id, handed_in, about="signature")
 
 

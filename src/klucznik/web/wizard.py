@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from klucznik.access.gate import Requires, Visitor
 from klucznik.access.statuses import retry_after, status_of
@@ -47,6 +47,17 @@ _PLACES = {
     OnboardingState.DONE: "done",
     OnboardingState.GIVEN_UP: "done",
 }
+# On which page a form stands; its mistakes are told beside it, all others at the top.
+_FORMS = {
+    "signer": "signer",
+    "method": "method",
+    "document": "sign",
+    "signature": "sign",
+    "key": "sign",
+    "certificate": "imported",
+    "offline": "imported",
+    "token": "token",
+}
 _MOVED_ON = ("onboarding_elsewhere", "onboarding_no_way_back", "state_moved_on")
 
 
@@ -55,15 +66,13 @@ class Trouble:
     """Why a form is shown again.
 
     Attributes:
-        about: which form of the page, where there are several.
+        about: which form it was (`_FORMS`), or what was tried.
         fields: a sentence for each field at fault.
-        given: what was filled in, to be shown again; never a password.
     """
 
     error: KlucznikError | None = None
     about: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
-    given: Mapping[str, str] = field(default_factory=dict)
 
 
 def address(onboarding_id: str, step: str = "") -> str:
@@ -92,12 +101,14 @@ async def carried_out(
     return see(onboarding_id)
 
 
-async def page(request: Request, visitor: Visitor, onboarding_id: str, trouble: Trouble | None = None) -> HTMLResponse:
+async def page(request: Request, visitor: Visitor, onboarding_id: str, trouble: Trouble | None = None) -> Response:
     """The page of an onboarding, with what went wrong in the form that led here."""
     found = await onboardings.find(visitor.klucznik, onboarding_id, visitor.principal)
     template, data = await _data(request, visitor, found)
     onboarding: Onboarding = data.pop("onboarding", found)
     trouble = trouble or Trouble(data.pop("error", None))
+    if _FORMS.get(trouble.about, template) != template:
+        return see(onboarding_id)  # the form of a step that is over
     status = 200
     headers: dict[str, str] = {}
     if trouble.error is not None:
@@ -116,6 +127,7 @@ async def page(request: Request, visitor: Visitor, onboarding_id: str, trouble: 
         rail=_rail(onboarding),
         answers=_answers(request, onboarding),
         trouble=trouble,
+        in_place=trouble.about in _FORMS,
         problem=None if trouble.error is None else told(request, trouble.error),
         **data,
     )
