@@ -29,7 +29,7 @@ async def list_invitations(
     after: Cursor = None,
     state: Annotated[InvitationState | None, Query(description="Only those that have come so far")] = None,
 ) -> Response:
-    """Invitations, the newest first, a page at a time. Links are not among what is told."""
+    """Those that this key has made, the newest first, a page at a time. Links are not among what is told."""
     last = None if after is None else key_in(after, 1)[0]
     found = await service.page_of_invitations(
         caller.klucznik, caller.principal, size=limit + 1, state=state, after=last

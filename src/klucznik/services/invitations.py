@@ -106,11 +106,11 @@ async def invite(
     def commit(transaction: Transaction) -> None:
         context = invitation.context
         lock(installation, transaction)
-        if invitations.under_way(transaction, installation.environment, [context], now=now):
-            raise InputError("invitation_there", nip=context.value)
         # A program's customer names any NIP; what is connected here is another's until its owner has signed.
         if not by.runs_the_installation and connections.of_context(transaction, installation.environment, context):
             raise InputError("company_connected", nip=context.value)
+        if invitations.under_way(transaction, installation.environment, [context], now=now):
+            raise InputError("invitation_there", nip=context.value)
         invitations.add(transaction, [invitation])
         record(installation, transaction, Event.INVITATION_MADE, [invitation])
         note(transaction, invitation.id)
@@ -137,7 +137,8 @@ async def page_of_invitations(
 
     def read(transaction: Transaction) -> list[Invitation]:
         last = None if after is None else invitations.load(transaction, environment, after)
-        return invitations.page(transaction, environment, size=size, now=now, nip=by.nip, state=state, after=last)
+        whose = None if by.runs_the_installation else by.id
+        return invitations.page(transaction, environment, size=size, now=now, created_by=whose, state=state, after=last)
 
     return await installation.database.read(read)
 
@@ -290,7 +291,8 @@ def record(installation: Installation, transaction: Transaction, event: Event, t
 
 def _theirs(installation: Installation, transaction: Transaction, by: Principal, invitation_id: str) -> Invitation:
     found = invitations.load(transaction, installation.environment, invitation_id[:32])
-    if found is None or not by.reaches(found.context.value):
+    # A program is told of its own alone: with another link it would go on where somebody has signed already.
+    if found is None or not (by.runs_the_installation or found.created_by == by.id):
         raise InputError("invitation_unknown")
     return found
 

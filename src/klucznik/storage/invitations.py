@@ -53,14 +53,14 @@ def page(
     *,
     size: int,
     now: datetime,
-    nip: str | None = None,
+    created_by: str | None = None,
     state: InvitationState | None = None,
     after: Invitation | None = None,
 ) -> list[Invitation]:
     """The newest first; `after` is the last one of the page before."""
     query = select(invitations).where(invitations.c.environment == environment.value)
-    if nip is not None:
-        query = query.where(invitations.c.context_value == nip)
+    if created_by is not None:
+        query = query.where(invitations.c.created_by == created_by)
     if state is not None:
         query = query.where(_is(state, now))
     if after is not None:

@@ -176,7 +176,7 @@ async def test_what_cannot_be_an_invitation_is_none(
         assert await page_of_invitations(klucznik, STAFF) == []
 
 
-async def test_a_key_of_one_company_reaches_no_other(ksef: Sandbox, tmp_path: Path) -> None:
+async def test_a_key_reaches_its_own_invitations_alone(ksef: Sandbox, tmp_path: Path) -> None:
     nip, other = some_nip(), some_nip()
     async with installed(tmp_path, ksef) as klucznik:
         theirs = (await invite(klucznik, STAFF, other)).invitation
@@ -186,6 +186,8 @@ async def test_a_key_of_one_company_reaches_no_other(ksef: Sandbox, tmp_path: Pa
         for act in (one_invitation, revoke, renew_link):
             with pytest.raises(InputError, match="invitation_unknown"):
                 await act(klucznik, key, theirs.id)
+            with pytest.raises(InputError, match="invitation_unknown"):
+                await act(klucznik, VENDOR, theirs.id)  # another's may have led to a signature already
         mine = (await invite(klucznik, key, nip)).invitation
         assert await page_of_invitations(klucznik, key) == [mine]
         assert await one_invitation(klucznik, STAFF, theirs.id) == theirs
