@@ -33,7 +33,7 @@ async def list_imports(request: Request, caller: Import, limit: Limit = 50, afte
 
 
 @router.post("", response_model=CountedImport, status_code=201, responses=documented(409), summary="Read a list")
-async def bring(request: Request, caller: Import, body: NewImport, key: IdempotencyKey) -> Response:
+async def bring_list(request: Request, caller: Import, body: NewImport, key: IdempotencyKey) -> Response:
     """Keeps the list to be looked at; nothing is done with its companies yet. Only invitations are made of it."""
 
     async def work(claim: Claim) -> Answer:
@@ -60,7 +60,7 @@ async def get_import(caller: Import, import_id: Id) -> Response:
 
 
 @router.get("/{import_id}/lines", response_model=LinePage, responses=documented(404), summary="Look at its lines")
-async def list_lines(
+async def list_import_lines(
     request: Request,
     caller: Import,
     import_id: Id,
@@ -80,14 +80,14 @@ async def list_lines(
 @router.post(
     "/{import_id}/execution", response_model=CountedImport, responses=documented(404, 409), summary="Carry a list out"
 )
-async def carry_out(caller: Import, import_id: Id) -> Response:
+async def carry_import_out(caller: Import, import_id: Id) -> Response:
     """Invites every company whose line is good. Repeated, it makes nothing twice."""
     done = await service.carry_out(caller.klucznik, caller.principal, import_id)
     return sent(answered(CountedImport, views.brought(done)))
 
 
 @router.post("/{import_id}/links", response_model=Links, responses=documented(404, 409), summary="Make its links")
-async def make_links(request: Request, caller: Import, import_id: Id) -> Response:
+async def make_import_links(request: Request, caller: Import, import_id: Id) -> Response:
     """A link for each company that it has invited and that has opened none yet. Links made before lead nowhere."""
     now, url = caller.klucznik.clock.now(), settings_of(request).public_url
     made = await service.links(caller.klucznik, caller.principal, import_id)
@@ -96,7 +96,7 @@ async def make_links(request: Request, caller: Import, import_id: Id) -> Respons
 
 
 @router.delete("/{import_id}", status_code=204, responses=documented(404), summary="Forget a list")
-async def discard(caller: Import, import_id: Id) -> Response:
+async def discard_import(caller: Import, import_id: Id) -> Response:
     """What it has made stays."""
     await service.discard(caller.klucznik, caller.principal, import_id)
     return Response(status_code=204)

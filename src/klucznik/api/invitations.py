@@ -76,14 +76,14 @@ async def get_invitation(caller: Invite, invitation_id: Id) -> Response:
     responses=documented(404, 409),
     summary="Give an invitation another link",
 )
-async def renew_link(request: Request, caller: Invite, invitation_id: Id) -> Response:
+async def renew_invitation_link(request: Request, caller: Invite, invitation_id: Id) -> Response:
     """The link before and the browsers it has opened lead nowhere any more. Repeated, it gives yet another one."""
     made = await service.renew_link(caller.klucznik, caller.principal, invitation_id)
     return sent(_told(request, caller, made, status=200))
 
 
 @router.delete("/{invitation_id}", status_code=204, responses=documented(404, 409), summary="Take an invitation back")
-async def revoke(caller: Invite, invitation_id: Id) -> Response:
+async def revoke_invitation(caller: Invite, invitation_id: Id) -> Response:
     """Its link and the browsers it has opened lead nowhere any more. What the company has done at KSeF stays."""
     await service.revoke(caller.klucznik, caller.principal, invitation_id)
     return Response(status_code=204)

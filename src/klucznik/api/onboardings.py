@@ -138,7 +138,7 @@ async def get_document(caller: Connect, onboarding: Id) -> Response:
     openapi_extra=_SIGNED,
     summary="Hand in the signed document",
 )
-async def hand_in(request: Request, caller: Connect, onboarding: Id) -> Response:
+async def hand_in_document(request: Request, caller: Connect, onboarding: Id) -> Response:
     """The file as the signing program wrote it (XAdES). It is checked here first, so that a mistake is told in words;
     then it signs in, and the session rests here until the onboarding ends."""
     signed = await request.body()
@@ -149,7 +149,7 @@ async def hand_in(request: Request, caller: Connect, onboarding: Id) -> Response
 @router.post(
     "/{onboarding}/preflight", response_model=Look, responses=documented(404, 409), summary="Look at the limits"
 )
-async def look(
+async def look_at_limits(
     request: Request,
     caller: Connect,
     onboarding: Id,
@@ -167,7 +167,7 @@ async def look(
     responses=documented(404, 409),
     summary="Order what is missing",
 )
-async def confirm(request: Request, caller: Issue, onboarding: Id, body: Confirmation) -> Response:
+async def confirm_onboarding(request: Request, caller: Issue, onboarding: Id, body: Confirmation) -> Response:
     """Asks KSeF for both limits once more and orders; a worker does the rest. Said twice, it orders once. `state` tells
     what came of it: `issuing`, `done` (the pair was here already, and nothing was spent) or `refused`."""
     done = await service.confirm(caller.klucznik, onboarding, caller.principal, key_type=body.key_type)
@@ -175,7 +175,7 @@ async def confirm(request: Request, caller: Issue, onboarding: Id, body: Confirm
 
 
 @router.get("/{onboarding}/progress", response_model=Progress, responses=documented(404), summary="How far it is")
-async def progress(caller: Connect, onboarding: Id) -> Response:
+async def follow_onboarding(caller: Connect, onboarding: Id) -> Response:
     """The road of the order as steps, from rows alone."""
     found = await service.progress(caller.klucznik, onboarding, caller.principal)
     return sent(answered(Progress, views.progress(found)))
@@ -188,7 +188,7 @@ async def progress(caller: Connect, onboarding: Id) -> Response:
     responses=documented(404, 409),
     summary="Out of a refusal: wait for the limits",
 )
-async def wait(request: Request, caller: Issue, onboarding: Id, body: Confirmation) -> Response:
+async def wait_for_limits(request: Request, caller: Issue, onboarding: Id, body: Confirmation) -> Response:
     """Orders all the same; the order waits for up to 60 days until the limits leave room."""
     done = await service.wait_for_limits(caller.klucznik, onboarding, caller.principal, key_type=body.key_type)
     return _shown(request, done, 202)
@@ -216,7 +216,7 @@ async def proposed_grant(
     responses=documented(404, 409),
     summary="Let the operator in",
 )
-async def grant(request: Request, caller: Grant, onboarding: Id, body: GrantOrder) -> Response:
+async def grant_permission(request: Request, caller: Grant, onboarding: Id, body: GrantOrder) -> Response:
     """Grants in the session of who has signed, and proves it; the company is connected by that. Nothing is granted
     twice, so it may be repeated."""
     done, granted = await service.grant(
@@ -232,7 +232,7 @@ async def grant(request: Request, caller: Grant, onboarding: Id, body: GrantOrde
     responses=documented(404, 409),
     summary="Out of a refusal: revoke certificates",
 )
-async def revoke(request: Request, caller: Revoke, onboarding: Id, body: RevocationOrder) -> Response:
+async def revoke_from_refusal(request: Request, caller: Revoke, onboarding: Id, body: RevocationOrder) -> Response:
     """Revokes, for good, certificates that the refusal names, then looks at the limits anew; a confirmation orders."""
     found, revoked = await service.revoke(
         caller.klucznik, onboarding, caller.principal, body.serials, end_sessions=body.end_sessions

@@ -17,7 +17,7 @@ class OperatorCredential(Model):
     valid_to: Moment
 
 
-class Operator(Model):
+class OperatorStatus(Model):
     """Who runs this installation."""
 
     nip: NipInBody
