@@ -57,6 +57,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench cli
 	$(BIN)/python -m bench sandbox
 	$(BIN)/python -m bench durable
+	$(BIN)/python -m bench web
 
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.klucznik.crashes

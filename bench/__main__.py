@@ -1,6 +1,6 @@
 """The command line of the benchmarks: reads the options, runs one of them, prints a table or JSON.
 
-What is measured lives in `pair`, `cli`, `sandbox` and `durable`.
+What is measured lives in `pair`, `cli`, `sandbox`, `durable` and `web`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from bench import cli, durable, pair, sandbox
+from bench import cli, durable, pair, sandbox, web
 from bench.report import Report
 
 
@@ -27,6 +27,8 @@ def _measured(options: argparse.Namespace) -> Report:
         return cli.measure(repeats=options.repeats)
     if options.command == "durable":
         return durable.measure(pairs=options.pairs, at_once=options.at_once, repeats=options.repeats)
+    if options.command == "web":
+        return web.measure(connections=options.connections, visits=options.visits, postgresql=options.postgresql)
     return sandbox.measure(subjects=options.subjects, jobs=options.jobs, repeats=options.repeats)
 
 
@@ -45,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     lasting = commands.add_parser("durable", help="what it costs that nothing is lost, and how it grows")
     lasting.add_argument("--pairs", type=_whole, default=500, help="pairs of each kind (default: %(default)s)")
     lasting.add_argument("--at-once", type=_whole, default=8, help="pairs in flight (default: %(default)s)")
+    pages = commands.add_parser("web", help="what a page costs beside few connections and beside many")
+    pages.add_argument("--connections", type=_whole, default=10_000, help="how many (default: %(default)s)")
+    pages.add_argument("--visits", type=_whole, default=100, help="of each page (default: %(default)s)")
+    pages.add_argument("--postgresql", metavar="URL", help="a server's database instead of SQLite")
+    pages.add_argument("--json", action="store_true", help="print JSON")
     for command in (pairs, processes, own, lasting):
         repeats = 1 if command is lasting else 7
         command.add_argument("--repeats", type=_whole, default=repeats, help="runs of each (default: %(default)s)")

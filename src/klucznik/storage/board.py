@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Row, Select, func, literal_column, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
 from klucznik.domain.board import Order, Wanted
@@ -78,7 +78,7 @@ def page(
 
 def count(transaction: Transaction, environment: Environment, wanted: Wanted, *, most: int, now: datetime) -> int:
     """How many there are; counted no further than `most`."""
-    some = _wanted(select(connections.c.id), environment, wanted, Order.NIP, now).limit(most).subquery()
+    some = _wanted(select(literal_column("1")), environment, wanted, Order.URGENT, now).limit(most).subquery()
     return transaction.execute(select(func.count()).select_from(some)).scalar_one()
 
 

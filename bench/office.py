@@ -1,0 +1,128 @@
+"""The web app over an office of so many companies, in this process, with somebody signed in; and what a visit costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine, event
+
+from bench.portfolio import fill
+from klucznik.access.settings import WebSettings
+from klucznik.domain.accounts import User
+from klucznik.domain.roles import Action, Role
+from klucznik.server.app import create_app
+from klucznik.services import calendar
+from klucznik.services.api_keys import make_key
+from klucznik.services.browser_sessions import open_session
+from klucznik.services.calendar import Month
+from klucznik.services.installation import Installation
+from klucznik.storage import users
+
+URL = "https://klucznik.example"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One page as it was answered; `cpu_s`: user and system time of this process."""
+
+    seconds: float
+    cpu_s: float
+    statements: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Office:
+    """A browser before the application, and the addresses that are visited, by what they are called."""
+
+    client: httpx.AsyncClient
+    addresses: dict[str, str]
+
+    async def visit(self, name: str) -> Visit:
+        """Raises RuntimeError where the page is none: a figure of an error would be a lie."""
+        with counted() as statements:
+            began, cpu = time.perf_counter(), time.process_time()
+            answer = await self.client.get(self.addresses[name])
+            took, cpu = time.perf_counter() - began, time.process_time() - cpu
+        if answer.status_code != 200:
+            raise RuntimeError(f"{self.addresses[name]}: {answer.status_code}")
+        return Visit(took, cpu, len(statements), len(answer.content))
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The SQL statements that run meanwhile, those that begin and end transactions left out."""
+    seen: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+            seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@asynccontextmanager
+async def office(home: Path, count: int, *, database_url: str | None = None) -> AsyncIterator[Office]:
+    """Made anew. No KSeF is there, and none is asked."""
+    opened = await Installation.open(home, ksef_url="http://127.0.0.1:9/v2", database_url=database_url)
+    async with opened as klucznik:
+        nips = await fill(klucznik, count)
+        transport = httpx.ASGITransport(app=create_app(klucznik, WebSettings(public_url=URL)))
+        async with httpx.AsyncClient(transport=transport, base_url=URL, timeout=60) as client:
+            await _sign_in(klucznik, client)
+            yield Office(client, await _addresses(klucznik, client, nips))
+
+
+async def _sign_in(klucznik: Installation, client: httpx.AsyncClient) -> None:
+    now = klucznik.clock.now()
+    anna = User(id="a" * 32, email="anna@biuro.example", name="Anna", role=Role.ADMINISTRATOR, created_at=now)
+    await klucznik.database.write(lambda transaction: users.add(transaction, anna, now=now))
+    token, session = await open_session(klucznik, user_id=anna.id)
+    client.cookies.set("__Host-klucznik", token, domain="klucznik.example")
+    client.headers["X-CSRF-Token"] = session.csrf
+    key, _ = await make_key(klucznik, "bench", [Action.SEE], days=1)
+    client.headers["Authorization"] = f"Bearer {key}"
+
+
+async def _addresses(klucznik: Installation, client: httpx.AsyncClient, nips: list[str]) -> dict[str, str]:
+    steps = []
+    for nip, chosen in (("5265877635", {}), ("7762811692", {"signer": "person"})):
+        begun = await client.post("/connect", data={"nip": nip})
+        steps.append(begun.headers["location"])
+        for name, value in chosen.items():
+            await client.post(f"{steps[-1]}/{name}", data={name: value})
+    dates = await calendar.feed(klucznik)
+    month = Month.of(dates[len(dates) // 2].at)
+    return {
+        "board": "/",
+        "board, next page": await _following(client, "/"),
+        "board, a name": "/?q=wojcik",
+        "board, a name that is nowhere": "/?q=nikt+taki",
+        "board, a NIP": f"/?q={nips[len(nips) // 2]}",
+        "board, attention by name": "/?attention=1&order=name",
+        "board, one method by name": "/?method=certificates&order=name",
+        "board, one health by date": "/?health=healthy&order=next",
+        "company": f"/companies/{nips[len(nips) // 2]}",
+        "company, timeline": f"/companies/{nips[len(nips) // 2]}/timeline",
+        "calendar": f"/calendar?month={month}",
+        "wizard: NIP": "/connect",
+        "wizard: who signs": steps[0],
+        "wizard: method": steps[1],
+        "API: connections": "/api/v1/connections",
+    }
+
+
+async def _following(client: httpx.AsyncClient, address: str) -> str:
+    page = (await client.get(address)).text
+    _, found, rest = page.partition('<nav class="pages"')
+    return rest.partition('href="')[2].partition('"')[0].replace("&amp;", "&") if found else address
