@@ -73,18 +73,20 @@ def of_subjects(
 ) -> dict[Subject, list[HeldCertificate]]:
     """The certificates of several subjects in one query, each subject's newest first."""
     found: dict[Subject, list[HeldCertificate]] = {subject: [] for subject in subjects}
-    # Kind by kind, as the index is; two columns in one list are a scan to SQLite.
+    if not found:
+        return found
+    # Kind by kind, as the index is; two columns in one list are a scan to SQLite, and so is a kind with an empty list.
     theirs = [
         and_(
+            certificates.c.environment == environment.value,
             certificates.c.subject_type == kind.value,
             certificates.c.subject_value.in_([subject.value for subject in found if subject.type is kind]),
         )
         for kind in SubjectType
+        if any(subject.type is kind for subject in found)
     ]
     rows = connection.execute(
-        _HELD.where(certificates.c.environment == environment.value, or_(*theirs)).order_by(
-            certificates.c.valid_from.desc(), certificates.c.created_at.desc()
-        )
+        _HELD.where(or_(*theirs)).order_by(certificates.c.valid_from.desc(), certificates.c.created_at.desc())
     )
     for certificate in map(_certificate, rows):
         found[certificate.subject].append(certificate)

@@ -29,7 +29,8 @@ from klucznik.storage.schema_people import onboardings
 
 # What its login is sealed as (`sealed_secrets`).
 SECRET = "onboarding"  # noqa: S105
-_ENDED = [state.value for state in OnboardingState if state.ended]
+# Those that are open are named, so that an index finds them among all that have ever ended.
+_OPEN = [state.value for state in OnboardingState if not state.ended]
 
 
 def add(transaction: Transaction, onboarding: Onboarding) -> None:
@@ -110,7 +111,7 @@ def unfinished_of(
             onboardings.c.context_type == context.type.value,
             onboardings.c.context_value == context.value,
             onboardings.c.begun_by == begun_by,
-            onboardings.c.state.not_in(_ENDED),
+            onboardings.c.state.in_(_OPEN),
         )
         .order_by(onboardings.c.created_at.desc(), onboardings.c.id.desc())
         .limit(1)
@@ -128,9 +129,7 @@ def page(
     size: int,
 ) -> list[Onboarding]:
     """Those that have not ended, the latest changed first; `before` is the place of the last one of the page before."""
-    query = select(onboardings).where(
-        onboardings.c.environment == environment.value, onboardings.c.state.not_in(_ENDED)
-    )
+    query = select(onboardings).where(onboardings.c.environment == environment.value, onboardings.c.state.in_(_OPEN))
     if begun_by is not None:
         query = query.where(onboardings.c.begun_by == begun_by)
     if nip is not None:

@@ -37,11 +37,12 @@ def of_certificates(
 ) -> dict[str, tuple[str, ...]]:
     """The programs of each of these certificates, in one query; a certificate that no program got is left out."""
     rows = transaction.execute(
-        select(program_uses.c.serial_number, program_uses.c.program)
-        .where(program_uses.c.environment == environment.value, program_uses.c.serial_number.in_(list(serial_numbers)))
-        .order_by(program_uses.c.program)
+        select(program_uses.c.serial_number, program_uses.c.program).where(
+            program_uses.c.environment == environment.value, program_uses.c.serial_number.in_(list(serial_numbers))
+        )
     )
     found: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         found[row.serial_number].append(row.program)
-    return {serial_number: tuple(programs) for serial_number, programs in found.items()}
+    # Sorted here: for the sake of an order SQLite would look through the programs of everybody.
+    return {serial_number: tuple(sorted(programs)) for serial_number, programs in found.items()}
