@@ -6,17 +6,19 @@ import re
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
-from tests.klucznik.onboardings import signed
+from tests.klucznik.onboardings import begun, signed
 from tests.klucznik.web.sites import Site
 from tests.klucznik.world import company, context_of, installed, owner, set_limits, some_nip
 
 from klucznik.domain.accounts import LinkPurpose
+from klucznik.domain.connections import Method
 from klucznik.domain.onboarding import Onboarding
 from klucznik.domain.roles import Principal, Role
 from klucznik.services import onboarding as onboardings
 from klucznik.services import webhooks
 from klucznik.services.account_links import make_link
 from klucznik.services.browser_sessions import open_session
+from klucznik.services.engine import Engine
 from klucznik.services.imports import bring
 from klucznik.services.invitations import invite
 from klucznik.services.issue import Issued, issue
@@ -55,7 +57,10 @@ async def filled(site: Site) -> Filled:
     staff = await site.user(Role.STAFF)
     invited = await invite(klucznik, staff.principal, some_nip(), name="Piekarnia Ślimak")
     session, _ = await open_session(klucznik, invitation_id=invited.invitation.id)
+    office = some_nip()
+    await set_operator(klucznik, office, "Biuro Rachunkowe Żółw sp. z o.o.", company(office, site.ksef))
     refused = await _refused(site, staff.principal)
+    others = await _others(site, staff.principal)
     content = f"nip;nazwa\n{some_nip()};Kwiaciarnia Róża\n123;{'Bar ' * 20}".encode()
     brought = await bring(klucznik, staff.principal, content, file_name="klienci.csv")
     return Filled(
@@ -73,6 +78,7 @@ async def filled(site: Site) -> Filled:
         addresses={
             "/password/{token}": (f"/password/{await _link(site)}",),
             "/sign-in/second": (),  # only between password and second factor: see test_passkeys
+            "/connect/{onboarding_id}": tuple(f"/connect/{one.id}" for one in (refused, *others)),
             "/connect/{onboarding_id}/revoke/asked": (_to_revoke(refused),),
         },
     )
@@ -100,13 +106,27 @@ async def _link(site: Site) -> str:
 async def _refused(site: Site, by: Principal) -> Onboarding:
     """An onboarding that the limits hold up, with every way out: certificates are held whose keys are elsewhere."""
     nip, klucznik = some_nip(), site.klucznik
-    person, office = owner(nip, site.ksef), some_nip()
-    await set_operator(klucznik, office, "Biuro Rachunkowe Żółw sp. z o.o.", company(office, site.ksef))
+    person = owner(nip, site.ksef)
     async with installed(klucznik.home / "another", site.ksef) as another:
         await issue(another, context_of(nip), person)
     set_limits(site.ksef, person.holder.signs_in_as, enrollment=3, certificate=3)
-    begun = await signed(klucznik, nip, person, by=by)
-    return (await onboardings.look(klucznik, begun.id, by)).onboarding
+    asked = await signed(klucznik, nip, person, by=by)
+    return (await onboardings.look(klucznik, asked.id, by)).onboarding
+
+
+async def _others(site: Site, by: Principal) -> list[Onboarding]:
+    """Steps that the whole way to a pair does not lead by (`test_wizard_in_a_browser` looks at those)."""
+    klucznik, nip = site.klucznik, some_nip()
+    bringing = [await begun(klucznik, by=by, method=method) for method in (Method.IMPORTED, Method.TOKEN)]
+    granting = await signed(klucznik, nip, owner(nip, site.ksef), by=by, method=Method.PERMISSION)
+    waiting = await _refused(site, by)
+    await onboardings.wait_for_limits(klucznik, waiting.id, by)
+    await Engine(klucznik).run_until_idle()
+    given_up = await onboardings.give_up(klucznik, (await begun(klucznik, by=by)).id, by)
+    granted = await _refused(site, by)
+    operator = await onboardings.proposed_grant(klucznik, granted.id, by)
+    await onboardings.grant(klucznik, granted.id, by, operator_nip=operator.operator.nip)
+    return [*bringing, granting, waiting, given_up, granted]
 
 
 def _to_revoke(refused: Onboarding) -> str:

@@ -1,4 +1,4 @@
-"""The wizard with JavaScript, by keyboard alone: the document's time counts down, the road moves by itself."""
+"""The wizard by keyboard alone, with and without JavaScript: a document's time runs out, the road moves by itself."""
 
 import re
 from pathlib import Path
@@ -32,12 +32,14 @@ def well_typed_nip() -> str:
 
 
 async def press(page: Page, button: str) -> None:
+    await expect(page.get_by_role("button", name=button)).to_be_visible()
     await reach(page, page.get_by_role("button", name=button))
     await page.keyboard.press("Enter")
 
 
 async def choose(page: Page, name: str, value: str, *, steps: int) -> None:
     """The first of some radio buttons by Tab, another one by the arrows."""
+    await expect(page.locator(f"#{name}-{value}")).to_be_visible()
     await reach(page, page.locator(f"[name={name}]").first)
     await page.keyboard.press("Space")
     for _ in range(steps):
@@ -59,6 +61,27 @@ async def sign(page: Page, person: Credential, directory: Path) -> None:
     signed = directory / "signed.xml"
     signed.write_bytes(by_another_program(unsigned.read_bytes(), person))
     await page.locator("#signed").set_input_files(signed)
+
+
+async def test_without_javascript_the_keyboard_leads_to_the_same_end(site: Site, tmp_path: Path) -> None:
+    nip = well_typed_nip()
+    person = owner(nip, site.ksef)
+    async with site.page(Role.STAFF, javascript=False) as page:
+        await page.goto("/connect")
+        await reach(page, page.locator("#nip"))
+        await page.keyboard.type(nip)
+        await press(page, "Dalej")
+        await choose(page, "signer", "person", steps=0)
+        await press(page, "Dalej")
+        await choose(page, "method", "certificates", steps=0)
+        await press(page, "Dalej")
+        await press(page, "Przygotuj dokument")
+        await expect(page.get_by_text("Podpisany plik trzeba wczytać do")).to_be_visible()
+        await sign(page, person, tmp_path)
+        await press(page, "Sprawdź i zaloguj do KSeF")
+        await press(page, "Wygeneruj 2 certyfikaty")
+        # The page comes again by itself every few seconds.
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Firma połączona z KSeF")
 
 
 async def test_the_whole_wizard_by_keyboard_and_its_road_moves_by_itself(site: Site, tmp_path: Path) -> None:
