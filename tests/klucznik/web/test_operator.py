@@ -21,7 +21,7 @@ async def brings(anna: Person, nip: str, credential: Credential, password: bytes
         "certificate": ("seal.crt", credential.certificate.public_bytes(Encoding.PEM)),
         "key": (
             "seal.key",
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(PASSWORD)),  # type: ignore[union-attr]
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(PASSWORD)),
         ),
     }
     data = {
