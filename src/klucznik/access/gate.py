@@ -131,7 +131,7 @@ def check_origin(request: Request) -> None:
     """Raise ``form_not_ours`` where a browser says that another site sent this."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
-        # No page can forge it. `Origin` would say less: with our referrer policy it is "null" for forms of our own.
+        # No page can forge it; older browsers do not send it.
         if site not in ("same-origin", "none"):
             raise AccessDenied("form_not_ours")
         return
