@@ -17,7 +17,7 @@ help:
 	@echo "make crash  kill a process at every act of an issuance, on SQLite and PostgreSQL, 25 seeds each (takes most of an hour)"
 	@echo "make conformance  the sandbox against the official specification: operation x status"
 	@echo "make two-years    50 companies through two years of renewals: no gap in validity, no request wasted, each hook once"
-	@echo "make fuzz         6,000 requests made from the official specification; what is wrong is printed"
+	@echo "make fuzz         6,000 requests to the sandbox and 10,000 to our API, made from their descriptions; what is wrong is printed"
 	@echo "make lock   renew the hashed lock files from pyproject.toml"
 
 $(VENV)/.made:
@@ -71,6 +71,7 @@ two-years: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m tests.sandbox.fuzz
+	@$(BIN)/python -m tests.klucznik.api.fuzz
 
 lock: $(VENV)/.dev
 	$(BIN)/python scripts/lock.py

@@ -53,13 +53,13 @@ def _environment(place: Path, port: str) -> dict[str, str]:
     }
 
 
-def _typed(commands: list[pages.Command], place: Path, port: str) -> list[tuple[int, str]]:
-    """Run the lines in one shell; the exit code and the whole output of each."""
+def typed(commands: list[pages.Command], place: Path, port: str, *, instead_of: str = "8380") -> list[tuple[int, str]]:
+    """Run the lines in one shell, with `port` in place of the one on the page; the exit code and output of each."""
     script = ["exec 2>&1"]
     if shutil.which("curl") is None:
         script.append(f'curl() {{ "{sys.executable}" "{Path(__file__).with_name("curl.py")}" "$@"; }}')
     for command in commands:
-        script += [command.line.replace("8380", port), f'printf "\\n{MARK}%s\\n" "$?"']
+        script += [command.line.replace(instead_of, port), f'printf "\\n{MARK}%s\\n" "$?"']
     run = subprocess.run(
         ["bash", "-c", "\n".join(script)],
         cwd=place,
@@ -75,7 +75,7 @@ def _typed(commands: list[pages.Command], place: Path, port: str) -> list[tuple[
 
 def test_what_the_first_steps_tell_people_to_type_works(place: Path, port: str) -> None:
     commands = [command for command in pages.console(START) if command.line != SANDBOX]
-    ended = _typed(commands, place, port)
+    ended = typed(commands, place, port)
     assert len(ended) == len(commands) >= 8
     for command, (code, output) in zip(commands, ended, strict=True):
         assert code == 0, f"{command.line}\n{output}"
@@ -106,13 +106,13 @@ def test_what_the_sandbox_page_tells_people_to_type_works(place: Path, port: str
             f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("curl.py")}" "$@"\n'
         )
         (programs / "curl").chmod(0o755)
-    first, *typed = pages.console(pages.page("docs/sandbox.md"))
+    first, *lines = pages.console(pages.page("docs/sandbox.md"))
     assert first.line == "ksef-sandbox"
     here = [
         pages.Command(c.line.replace("ksef-sandbox example", f"ksef-sandbox --port {port} example"), c.shown)
-        for c in typed
+        for c in lines
     ]
-    ended = _typed([pages.Command(f'export PATH="{programs}:$PATH"', ()), *here], place, port)[1:]
+    ended = typed([pages.Command(f'export PATH="{programs}:$PATH"', ()), *here], place, port)[1:]
     assert len(ended) == len(here) >= 4
     for command, (code, output) in zip(here, ended, strict=True):
         assert code == 0, f"{command.line}\n{output}"
