@@ -9,6 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12KeyAndCertificates, load_pkcs12
 
 from klucznik.errors import CredentialError
+from klucznik.keys.derivation import is_too_costly
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.reading import checked_key
 from klucznik.keys.recognise import is_pkcs12, looks_like
@@ -20,10 +21,13 @@ def open_pkcs12(content: bytes, password: bytes | None, file: str) -> tuple[list
     Raises:
         CredentialError: ``not_a_pkcs12`` (``looks_like``), ``pkcs12_damaged``, ``password_needed``,
             ``password_wrong`` (damage in the middle of the file cannot be told from it), ``encryption_unsupported``,
-            ``pkcs12_without_key``, ``pkcs12_without_certificate``, and those of `reading.checked_key`.
+            ``key_derivation_too_costly``, ``pkcs12_without_key``, ``pkcs12_without_certificate``, and those of
+            `reading.checked_key`.
     """
     if not is_pkcs12(content):
         raise CredentialError("not_a_pkcs12", file=file, looks_like=looks_like(content))
+    if is_too_costly(content, pkcs12=True):
+        raise CredentialError("key_derivation_too_costly", file=file)
     outcome = _load(content, password)
     if isinstance(outcome, str):
         raise CredentialError(outcome, file=file)

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from klucznik.errors import CredentialError
+from klucznik.keys.derivation import is_too_costly
 from klucznik.keys.generate import PrivateKey
 from klucznik.keys.recognise import CERTIFICATE_LABELS, KEY_LABELS, looks_like, pem_blocks
 
@@ -111,12 +112,16 @@ def key_in(content: bytes, password: bytes | None, file: str) -> PrivateKey:
 
     Raises:
         CredentialError: ``several_keys`` (``count``), ``password_needed``, ``password_wrong``,
-            ``encryption_unsupported``, ``not_a_key`` (``looks_like``), ``key_damaged``, and those of `checked_key`.
+            ``encryption_unsupported``, ``key_derivation_too_costly``, ``not_a_key`` (``looks_like``), ``key_damaged``,
+            and those of `checked_key`.
     """
     blocks = [block for label, block in pem_blocks(content) if label in KEY_LABELS]
     if len(blocks) > 1:
         raise CredentialError("several_keys", file=file, count=len(blocks))
-    outcome = _load_key(blocks[0] if blocks else _without_base64(content), password)
+    block = blocks[0] if blocks else _without_base64(content)
+    if is_too_costly(_without_armour(block)):
+        raise CredentialError("key_derivation_too_costly", file=file)
+    outcome = _load_key(block, password)
     if outcome == "not_a_key" and not blocks:
         raise CredentialError("not_a_key", file=file, looks_like=looks_like(content))
     if isinstance(outcome, str):
@@ -175,6 +180,17 @@ def _why_locked(error: Exception) -> str:
     if isinstance(error, UnsupportedAlgorithm) or str(error).startswith("Unknown key encryption"):
         return "encryption_unsupported"
     return "password_wrong"
+
+
+def _without_armour(block: bytes) -> bytes:
+    """The DER in a block of PEM."""
+    if not block.startswith(b"-----"):
+        return block
+    lines = [line.strip() for line in block.splitlines()[1:-1]]
+    try:
+        return base64.b64decode(b"".join(line for line in lines if b":" not in line))
+    except binascii.Error:
+        return b""
 
 
 def _without_base64(content: bytes) -> bytes:
