@@ -126,7 +126,10 @@ def complaints_of(page: Page) -> Iterator[list[str]]:
 
 
 async def assert_accessible(page: Page) -> None:
-    """No violation of WCAG 2.1 A and AA, nor of axe's best practices; the colours in both schemes."""
+    """No violation of WCAG 2.1 A and AA, nor of axe's best practices; the colours in both schemes.
+
+    The page needs JavaScript: without it axe would wait for ever.
+    """
     await page.evaluate(_axe())
     problems = await _violations(page, {"runOnly": {"type": "tag", "values": _RULES}})
     await page.emulate_media(color_scheme="dark")

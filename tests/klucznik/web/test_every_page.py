@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from fastapi.routing import APIRoute, iter_route_contexts
 from playwright.async_api import Page
-from tests.klucznik.web.filled import Filled, filled
+from tests.klucznik.web.filled import Filled
 from tests.klucznik.web.sites import IN_BROWSER, Site, assert_accessible, assert_fits_a_phone
 from tests.klucznik.world import installed
 from tests.project.english import ENGLISH
@@ -32,8 +32,7 @@ _ONLY_ONCE = "/set-up/{token}"
 _NO_PAGE = re.compile(r"/api/|\.(ics|csv|xlsx|xml|json|svg)$|/connect/nip$|/download|/export|/progress$|/events$")
 
 
-async def test_every_page_keeps_nobody_out_in_any_way_that_a_browser_can_tell(site: Site) -> None:
-    world = await filled(site)
+async def test_every_page_keeps_nobody_out_in_any_way_that_a_browser_can_tell(site: Site, world: Filled) -> None:
     unseen = pages_of(site, world)
     async with site.page(Role.ADMINISTRATOR) as page:
         await look_at(page, NOWHERE, status=404)
