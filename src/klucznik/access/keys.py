@@ -26,11 +26,21 @@ class RequiresKey:
     action: Action
 
     async def __call__(self, request: Request) -> Caller:
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
-            raise AccessDenied("key_missing")
-        principal = (await key_of(installation_of(request), secret.strip())).principal
-        if not principal.may(self.action):
+        caller = await key_holder(request)
+        if not caller.may(self.action):
             raise AccessDenied("scope_missing", scope=self.action.value)
-        request.state.caller = principal.id
-        return Caller(principal, installation_of(request).acting(principal.id))
+        return caller
+
+
+async def key_holder(request: Request) -> Caller:
+    """Whoever has brought a key that is good, whatever it may do.
+
+    Raises:
+        AccessDenied: ``key_missing``, ``key_unknown``, ``key_expired``, ``key_revoked``.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise AccessDenied("key_missing")
+    principal = (await key_of(installation_of(request), secret.strip())).principal
+    request.state.caller = principal.id
+    return Caller(principal, installation_of(request).acting(principal.id))

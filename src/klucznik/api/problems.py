@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from klucznik.access.gate import installation_of
+from klucznik.access.keys import key_holder
 from klucznik.access.requests import request_id
 from klucznik.access.statuses import retry_after, status_of
 from klucznik.access.unforeseen import Unforeseen
@@ -178,14 +179,25 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     """What the framework itself refuses: no such route, no such method, too large."""
     assert isinstance(error, HTTPException)  # noqa: S101  registered for these alone
     reason = _ABSENT.get(error.status_code)
-    answer = problem(request, InputError("request_malformed") if reason is None else AccessDenied(reason))
+    if reason is None:  # a body that is no text
+        return await _malformed(request, ())
+    answer = problem(request, AccessDenied(reason))
     answer.headers.update(error.headers or {})
     return answer
 
 
 async def _on_malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for these alone
-    return problem(request, InputError("request_malformed"), errors=[_field(request, one) for one in error.errors()])
+    return await _malformed(request, [_field(request, one) for one in error.errors()])
+
+
+async def _malformed(request: Request, errors: Sequence[FieldProblem]) -> Response:
+    """Bodies are read before the gate is asked: whoever has no key is told that, and nothing of the request."""
+    try:
+        await key_holder(request)
+    except AccessDenied as error:
+        return problem(request, error)
+    return problem(request, InputError("request_malformed"), errors=errors)
 
 
 async def _on_surprise(request: Request, _: Exception) -> Response:

@@ -58,6 +58,13 @@ async def test_a_key_that_is_not_ours_is_told_apart_from_none(ksef: Sandbox, tmp
         assert "klk_wrong" not in refused.text
 
 
+async def test_without_a_key_not_even_a_broken_body_is_told_of(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, stranger(klucznik) as nobody:
+        for body in (b"{", b"\xd3\x86\xb8\xf3"):
+            refused = await nobody.post("/renewals", content=body, headers={"content-type": "application/json"})
+            assert (refused.status_code, reason(refused)) == (401, "key_missing")
+
+
 async def test_what_is_not_served_is_a_problem_too(ksef: Sandbox, tmp_path: Path) -> None:
     async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
         assert reason(await caller.get("/no/such/route")) == "route_unknown"
