@@ -21,10 +21,12 @@ from klucznik.access.statuses import retry_after, status_of
 from klucznik.access.unforeseen import Unforeseen
 from klucznik.api import problems
 from klucznik.api.app import PREFIX, create_api
+from klucznik.domain.roles import Role
 from klucznik.errors import AccessDenied, InputError, KlucznikError
 from klucznik.services.events import Feed
 from klucznik.services.installation import Installation
 from klucznik.services.telling import Outlets
+from klucznik.web.invited import HOME as INVITED
 from klucznik.web.pages import STATIC, render, told
 
 _log = logging.getLogger("klucznik.server")
@@ -90,7 +92,9 @@ async def _on_error(request: Request, error: Exception) -> Response:
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         back = quote(str(error.data.get("back") or here), safe="/")
         return RedirectResponse(f"{door}?next={back}", status_code=303)
-    await visitor_of(request)
+    visitor = await visitor_of(request)
+    if visitor is not None and visitor.principal.role is Role.CLIENT and request.url.path == "/":
+        return RedirectResponse(INVITED, status_code=303)  # the board is the office's; theirs is their own page
     headers: dict[str, str] = {}
     seconds = retry_after(error, request.app.state.klucznik.clock.now().timestamp())
     if seconds is not None:

@@ -54,6 +54,7 @@ from klucznik.storage.schema_people import (
     account_links,
     failed_sign_ins,
     idempotency_keys,
+    invitations,
     sealed_secrets,
     web_sessions,
 )
@@ -308,6 +309,9 @@ def _doubt(connection: Connection, made_at: datetime, now: datetime) -> None:
             version=enrollments.c.version + 1,
         )
     )
+    # A link may have been used or taken back since: none of that time opens anything any more.
+    open_links = invitations.c.revoked_at.is_(None) & invitations.c.done_at.is_(None)
+    connection.execute(update(invitations).where(open_links).values(revoked_at=now))
     connection.execute(restored_subjects.delete())
     whose = [
         select(table.c.environment, table.c.subject_type, table.c.subject_value) for table in (private_keys, issuances)

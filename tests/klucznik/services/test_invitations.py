@@ -16,6 +16,7 @@ from klucznik.domain.roles import ACTIONS, SCOPES, Action, Principal, Role
 from klucznik.errors import AccessDenied, InputError
 from klucznik.services import onboarding
 from klucznik.services.audit import verify
+from klucznik.services.backup import backup, restore
 from klucznik.services.browser_sessions import session_of
 from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
@@ -225,3 +226,13 @@ async def test_invitations_are_paged_the_newest_first_and_by_state(ksef: Sandbox
         for state in InvitationState:
             listed = await page_of_invitations(klucznik, STAFF, state=state)
             assert {one.id for one in listed} == {one.id for one in seen if one.state(ksef.now()) is state}
+
+
+async def test_no_link_of_a_backup_opens_anything_after_it_is_put_back(ksef: Sandbox, tmp_path: Path) -> None:
+    """It may have been used since, or taken back."""
+    async with installed(tmp_path / "home", ksef) as klucznik:
+        invited = await invite(klucznik, STAFF, some_nip())
+        await backup(klucznik, tmp_path / "backup", b"kanarek kopii zapasowej")
+        await restore(klucznik, tmp_path / "backup", b"kanarek kopii zapasowej", force=True)
+    async with installed(tmp_path / "home", ksef) as klucznik:
+        assert await refused(klucznik, invited.token) == "invitation_revoked"

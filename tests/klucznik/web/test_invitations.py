@@ -78,6 +78,7 @@ async def test_from_the_form_to_the_clients_own_page(ksef: Sandbox, tmp_path: Pa
         assert nip in (await phone.get("/invited")).text
         for stranger_to in ("/invitations", "/invitations/new"):
             assert (await client.get(stranger_to)).status_code == 403
+        assert (await client.get("/")).headers["location"] == "/invited"
 
         (where,) = set(re.findall(r"/invitations/[0-9a-f]{32}", (await anna.get("/invitations")).text))
         assert "w toku" in (await anna.get(where)).text
