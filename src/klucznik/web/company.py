@@ -55,10 +55,16 @@ Of = Annotated[Context, Depends(the_company)]
 
 
 class _Reaching(Requires):
-    """As `Requires`, for the company of the address."""
+    """As `Requires`, for the company of the address.
+
+    Not for whoever came by an invitation, to their own company either: they have signed nothing yet that would show a
+    say in its certificates, and do all that is theirs in their onboarding.
+    """
 
     async def __call__(self, request: Request) -> Visitor:
         visitor = await super().__call__(request)
+        if visitor.session.invitation_id is not None:
+            raise AccessDenied("page_unknown")
         visitor.check_reaches(request.path_params["nip"])
         return visitor
 

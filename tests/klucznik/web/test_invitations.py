@@ -6,12 +6,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+from tests.klucznik.onboardings import STAFF
+from tests.klucznik.web.matrix import routes_of
 from tests.klucznik.web.worlds import PUBLIC_URL, SETTINGS, browser
-from tests.klucznik.world import installed, some_nip
+from tests.klucznik.world import company, context_of, installed, some_nip
 
 from klucznik.domain.roles import Role
 from klucznik.server.app import create_app
+from klucznik.services import invitations
 from klucznik.services.installation import Installation
+from klucznik.services.issue import Issued, issue
 from ksef_sandbox import Sandbox
 
 LINK = re.compile(rf"{re.escape(PUBLIC_URL)}/i/([\w-]{{43}})\b")
@@ -98,3 +102,21 @@ async def test_a_wrong_form_says_at_the_field_what_is_wrong(ksef: Sandbox, tmp_p
             assert f'href="#{field}"' in answer.text
         empty = await anna.get("/invitations/new?nip=5250001003")
         assert "5250001003" in empty.text
+
+
+async def test_an_invitation_alone_does_nothing_with_what_is_here_of_the_company(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with installed(tmp_path, ksef) as klucznik, strangers_browser(klucznik) as client:
+        issued = await issue(klucznik, context_of(nip), company(nip, ksef))
+        assert isinstance(issued, Issued)
+        token, session = await invitations.enter(klucznik, (await invitations.invite(klucznik, STAFF, nip)).token)
+        client.cookies.set(SETTINGS.cookie, token, domain="klucznik.test")
+        client.headers["X-CSRF-Token"] = session.csrf
+        parts = {"nip": nip, "serial": issued.certificates[0].serial_number}
+        ksef.clear_requests()
+        routes = [one for one in routes_of(create_app(klucznik, SETTINGS)) if one.path.startswith("/companies/{nip}")]
+        assert len(routes) > 10
+        for route in routes:
+            answer = await client.request(route.method, route.path.format(**parts), data={"name": "Inna"})
+            assert answer.status_code in (403, 404), (route.name, answer.headers)
+        assert ksef.requests() == []
