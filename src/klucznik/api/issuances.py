@@ -102,6 +102,7 @@ async def order_issuance(
                 key_type=body.key_type,
                 another_pair=body.another_pair,
                 wait_for_limits=body.wait_for_limits,
+                for_this_company_alone=caller.principal.nip is not None,
                 recorded=lambda transaction, issuance: claim.record(transaction, issuance.id),
             )
             if isinstance(found, AlreadyHeld):

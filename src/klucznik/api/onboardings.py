@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -178,6 +179,9 @@ async def confirm_onboarding(request: Request, caller: Issue, onboarding: Id, bo
 async def follow_onboarding(caller: Connect, onboarding: Id) -> Response:
     """The road of the order as steps, from rows alone."""
     found = await service.progress(caller.klucznik, onboarding, caller.principal)
+    order = found.issuance
+    if order is not None and not caller.principal.reaches(order.issuance.context.value):
+        found = replace(found, issuance=None)  # that of the signer for another company, whose end is waited for
     return sent(answered(Progress, views.progress(found)))
 
 

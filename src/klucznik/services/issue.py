@@ -93,6 +93,7 @@ async def order(
     wait_for_limits: bool = False,
     keys_on_token: bool = False,
     ignores_reserve: bool = False,
+    for_this_company_alone: bool = False,
     recorded: Recorded | None = None,
     listener: Listener = unheard,
 ) -> Issuance | AlreadyHeld:
@@ -100,11 +101,16 @@ async def order(
 
     The login rests in the vault until the issuance ends. Arguments and errors are those of `issue`, and `recorded` as
     for `order_signed_in`.
+
+    Args:
+        for_this_company_alone: whoever asks may not know of others: where an issuance of the same subject for another
+            company is under way, it is `SubjectBusy`.
     """
     wanted = _Wanted(key_type, another_pair, wait_for_limits, keys_on_token, ignores_reserve)
     ordering = await _Ordering.begin(installation, context, credential, wanted, listener=listener)
-    if isinstance(ordering, _Ordering) and recorded is not None:
-        ordering.recorded = recorded
+    if isinstance(ordering, _Ordering):
+        ordering.recorded = recorded or ordering.recorded
+        ordering.for_this_company_alone = for_this_company_alone
     return ordering if isinstance(ordering, AlreadyHeld) else await ordering.leave()
 
 
@@ -178,6 +184,7 @@ class _Ordering:
     ordered: str | None = None
     stays_signed_in: bool = False
     recorded: Recorded = _unrecorded
+    for_this_company_alone: bool = False
 
     @classmethod
     async def begin(
@@ -233,11 +240,11 @@ class _Ordering:
         """Order and leave it to whoever is woken."""
         try:
             lease = await wait_for_lease(self.installation, self.signed_in.subject, self.listener)
+            async with held(self.installation, lease):
+                issuance = await self._taken_up(lease)
         except SubjectBusy:
             await self._left()
             raise
-        async with held(self.installation, lease):
-            issuance = await self._taken_up(lease)
         if issuance is None:
             return await self._nothing_missing()
         await self.installation.wake(issuance.id)  # after the lease was given back: whoever is woken may begin at once
@@ -259,6 +266,8 @@ class _Ordering:
         subject = self.signed_in.subject
         issuance = await _unfinished(self.installation, subject)
         if issuance is not None:
+            if self.for_this_company_alone and issuance.context != self.signed_in.context:
+                raise SubjectBusy(subject, until=self.installation.clock.now() + LEASE_LASTS)
             issuance = await take_over(self.installation, issuance, self.signed_in, lease, recorded=self.recorded)
         else:
             pair = () if self.wanted.another_pair else await held_pair(self.installation, subject)

@@ -11,15 +11,31 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
-from tests.klucznik.api.worlds import connected, program, reason, subject_of
+from sqlalchemy import update
+from tests.klucznik.api.worlds import connected, program, reason, stranger, subject_of
 from tests.klucznik.cli.scenes import COMMAND, clean
-from tests.klucznik.world import accepted, filed, installed, set_limits, some_nip
+from tests.klucznik.onboardings import signed
+from tests.klucznik.world import (
+    accepted,
+    context_of,
+    filed,
+    installed,
+    person,
+    set_limits,
+    some_nip,
+    some_pesel,
+)
 
 from klucznik.api.models.issuances import NewIssuance
+from klucznik.domain.connections import Method
+from klucznik.domain.issuance import Issuance
+from klucznik.services import onboarding as onboardings
 from klucznik.services.api_keys import make_key
 from klucznik.services.engine import Engine
 from klucznik.services.idempotency import Answer, Claim, once
 from klucznik.services.installation import Installation
+from klucznik.services.issue import issue, order
+from klucznik.storage import schema_people as tables
 from ksef_sandbox import Sandbox
 
 
@@ -226,3 +242,35 @@ async def test_an_error_is_not_kept_and_an_answer_is_for_a_day(ksef: Sandbox, tm
         assert await replayed(caller)
         ksef.advance(hours=2)
         assert not await replayed(caller)
+
+
+async def test_a_key_of_one_company_is_not_told_of_an_order_for_another_of_the_same_person(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    async with installed(tmp_path, ksef) as klucznik:
+        ours, theirs, pesel = some_nip(), some_nip(), some_pesel()
+        for nip in (ours, theirs):
+            ksef.link_person(nip=nip, pesel=pesel)
+            await issue(klucznik, context_of(nip), person(pesel, ksef), another_pair=True)
+        running = await order(klucznik, context_of(theirs), None, another_pair=True)
+        assert isinstance(running, Issuance)
+        secret, key = await make_key(klucznik, "ours", ["connect", "issue", "see"], days=1, nip=ours)
+        mine = await signed(klucznik, ours, person(pesel, ksef), by=key.principal)
+        await onboardings.choose_method(klucznik, mine.id, key.principal, Method.PERMISSION)
+        await klucznik.database.write(
+            lambda transaction: transaction.execute(
+                update(tables.onboardings).values(issuance_id=running.id).where(tables.onboardings.c.id == mine.id)
+            )
+        )
+        async with stranger(klucznik) as caller:
+            caller.headers["authorization"] = f"Bearer {secret}"
+            refused = await caller.post("/issuances", json=another(ours), headers={"idempotency-key": "1"})
+            assert (refused.status_code, reason(refused)) == (409, "subject_busy")
+            progress = await caller.get(f"/onboardings/{mine.id}/progress")
+            assert (progress.status_code, progress.json()["issuance"]) == (200, None)
+            for answer in (refused, progress):
+                assert theirs not in answer.text
+                assert running.id not in answer.text
+        async with program(klucznik, "issue") as everywhere:
+            gone_on = await everywhere.post("/issuances", json=another(ours), headers={"idempotency-key": "1"})
+            assert gone_on.json()["issuance"]["id"] == running.id
