@@ -117,7 +117,8 @@ class BrowserSession:
         token_hash: SHA-256 of what the cookie holds, in hexadecimal digits.
         csrf: what every form of this session brings back.
         complete_at: None: the password was right, and the second factor is still to come.
-        proved_at: when they last proved who they are, by password or passkey.
+        proved_at: when they last proved who they are, by password or passkey; of whoever came by an invitation, when a
+            signature was given here.
     """
 
     token_hash: str = field(repr=False)

@@ -80,6 +80,12 @@ async def close_session(installation: Installation, session: BrowserSession) -> 
     await installation.database.write(lambda transaction: browser_sessions.remove(transaction, session.token_hash))
 
 
+async def signed_in(installation: Installation, session: BrowserSession) -> None:
+    """A signature that was given in this browser was good: of whoever came by an invitation it is the proof."""
+    now = installation.clock.now()
+    await installation.database.write(lambda transaction: browser_sessions.prove(transaction, session, now=now))
+
+
 async def sessions_of(installation: Installation, user_id: str) -> list[BrowserSession]:
     """The browsers in which a user is signed in, the one last seen first."""
     now = installation.clock.now()

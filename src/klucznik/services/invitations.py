@@ -29,9 +29,9 @@ from klucznik.domain.roles import Action, Principal
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import AccessDenied, InputError
 from klucznik.services import audit
-from klucznik.services.browser_sessions import hash_of, open_session
+from klucznik.services.browser_sessions import begin_session, hash_of
 from klucznik.services.installation import Installation
-from klucznik.storage import connections, invitations, operators
+from klucznik.storage import connections, invitations, onboardings, operators, sealed_secrets
 from klucznik.storage.races import alone
 
 PAGE = 50
@@ -174,6 +174,8 @@ async def renew_link(
 ) -> Invited:
     """Another link: the one before and every browser it has opened lead nowhere. What was begun goes on with the new.
 
+    Who comes with it may be somebody else, whoever makes it included: a sign-in to KSeF that rested is forgotten.
+
     Raises:
         InputError: ``invitation_unknown``, ``invitation_done``, ``invitation_revoked``,
             ``invitation_days_out_of_range``.
@@ -194,6 +196,9 @@ async def renew_link(
         invitations.new_links(transaction, [(there.id, hash_of(token))], expires_at=None)
         invitations.prolong(transaction, there.id, expires_at=expires_at)
         invitations.close_browsers(transaction, there.id)
+        begun = onboardings.of_invitation(transaction, installation.environment, there.id)
+        if begun is not None:
+            sealed_secrets.forget(transaction, onboardings.SECRET, begun.id)
         record(installation, transaction, Event.INVITATION_RENEWED, [there])
         return _theirs(installation, transaction, by, invitation_id)
 
@@ -229,15 +234,14 @@ async def enter(installation: Installation, token: str) -> tuple[str, BrowserSes
     _check_good(found.invitation, found.trouble)
     now = installation.clock.now()
 
-    def commit(transaction: Transaction) -> bool:
+    def commit(transaction: Transaction) -> tuple[str, BrowserSession]:
         if not invitations.use_link(transaction, found.invitation, now=now):
-            return False
+            raise InputError("invitation_link_used", nip=found.invitation.context.value)
         record(installation, transaction, Event.INVITATION_OPENED, [found.invitation])
-        return True
+        # Together: a link that is made anew, or taken back, at this moment closes this browser too.
+        return begin_session(installation, transaction, invitation_id=found.invitation.id)
 
-    if not await installation.database.write(commit):
-        raise InputError("invitation_link_used", nip=found.invitation.context.value)
-    return await open_session(installation, invitation_id=found.invitation.id)
+    return await installation.database.write(commit)
 
 
 async def invitation_of(installation: Installation, session: BrowserSession) -> Invitation:

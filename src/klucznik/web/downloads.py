@@ -110,10 +110,16 @@ async def _of_onboarding(visitor: Visitor, onboarding_id: str) -> _Counter:
 
 
 def _check_signed_or_proved(visitor: Visitor, onboarding: Onboarding) -> None:
-    """As `check_proved`; of whoever came by an invitation, their signature counts for a while."""
-    signed_until = onboarding.updated_at + _SIGNED_LATELY
-    if visitor.session.invitation_id is None or visitor.klucznik.clock.now() >= signed_until:
+    """As `check_proved`; of whoever came by an invitation, the signature given in this very browser, for a while.
+
+    Others hold links to the same onboarding: who invited, for one, may make another.
+    """
+    if visitor.session.invitation_id is None:
         check_proved(visitor, back=address(onboarding.id, "download"))
+        return
+    signed_at, now = visitor.session.proved_at, visitor.klucznik.clock.now()
+    if signed_at is None or signed_at < onboarding.created_at or now >= onboarding.updated_at + _SIGNED_LATELY:
+        raise AccessDenied("keys_where_signed")
 
 
 # ── of a company ─────────────────────────────────────────────────────────────────────────────────────────────────────

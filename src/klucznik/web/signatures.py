@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import Response
 
+from klucznik.access.gate import Visitor
 from klucznik.errors import KlucznikError
 from klucznik.keys.credential import load_credential
+from klucznik.services import browser_sessions
 from klucznik.services import onboarding as onboardings
 from klucznik.web.pages import words_of
 from klucznik.web.uploads import brought, certificate_files
@@ -51,7 +54,7 @@ async def hand_in(
         sentence = words_of(request).say("sign_page.bring.none")
         return await page(request, visitor, onboarding_id, Trouble(about="signature", fields={"signed": sentence}))
     handed_in = onboardings.hand_in(visitor.klucznik, onboarding_id, visitor.principal, file.content)
-    return await carried_out(request, visitor, onboarding_id, handed_in, about="signature")
+    return await carried_out(request, visitor, onboarding_id, _signed(visitor, handed_in), about="signature")
 
 
 @router.post("/key")
@@ -72,4 +75,11 @@ async def sign_in_with_key(
     except KlucznikError as error:
         return await page(request, visitor, onboarding_id, Trouble(error, "key"))
     signed_in = onboardings.sign_in_with_key(visitor.klucznik, onboarding_id, visitor.principal, credential)
-    return await carried_out(request, visitor, onboarding_id, signed_in, about="key")
+    return await carried_out(request, visitor, onboarding_id, _signed(visitor, signed_in), about="key")
+
+
+async def _signed(visitor: Visitor, act: Awaitable[object]) -> None:
+    """Whoever came by an invitation has by that proved who they are, in this browser."""
+    await act
+    if visitor.session.invitation_id is not None:
+        await browser_sessions.signed_in(visitor.klucznik, visitor.session)

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from tests.klucznik.databases import everything_in
 from tests.klucznik.offices import connection_of, let_in, office
-from tests.klucznik.world import company, context_of, installed, some_nip
+from tests.klucznik.onboardings import signed
+from tests.klucznik.world import company, context_of, filed, installed, owner, some_nip
 
 from klucznik.domain.connections import Method
 from klucznik.domain.invitations import DEVICE_LINK_LASTS, InvitationState, LinkTrouble
 from klucznik.domain.onboarding import SignerKind
 from klucznik.domain.roles import ACTIONS, SCOPES, Action, Principal, Role
-from klucznik.errors import AccessDenied, InputError
+from klucznik.errors import AccessDenied, InputError, SignatureNeeded
 from klucznik.services import onboarding
 from klucznik.services.audit import verify
 from klucznik.services.backup import backup, restore
@@ -146,6 +147,23 @@ async def test_another_device_goes_on_and_the_first_one_stays(ksef: Sandbox, tmp
         late = await link_for_another_device(klucznik, other)
         ksef.advance(seconds=int(DEVICE_LINK_LASTS / timedelta(seconds=1)))
         assert await refused(klucznik, late.token) == "invitation_expired"
+
+
+async def test_whoever_makes_another_link_goes_on_with_nobodys_sign_in(ksef: Sandbox, tmp_path: Path) -> None:
+    """A program that may only invite knows every link that it makes; the owner has signed by the first."""
+    nip = some_nip()
+    async with installed(tmp_path, ksef) as klucznik:
+        boss_signs = owner(nip, ksef)
+        made = await invite(klucznik, VENDOR, nip)
+        boss = await client_of(klucznik, (await enter(klucznik, made.token))[0])
+        assert boss is not None
+        there = await signed(klucznik, nip, boss_signs, by=boss)
+        again = await renew_link(klucznik, VENDOR, made.invitation.id)
+        other = await client_of(klucznik, (await enter(klucznik, again.token))[0])
+        assert other is not None
+        with pytest.raises(SignatureNeeded, match="onboarding_login_over"):
+            await onboarding.confirm(klucznik, there.id, other)
+        assert filed(ksef, boss_signs.holder.signs_in_as) == []
 
 
 async def test_a_company_has_one_invitation_under_way(ksef: Sandbox, tmp_path: Path) -> None:

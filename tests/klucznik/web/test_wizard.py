@@ -264,6 +264,28 @@ async def test_whoever_was_invited_walks_the_same_pages_and_reaches_no_others(ks
         assert (await client.open(f"{at}/download")).answer.status_code == 403
 
 
+async def test_keys_are_handed_out_where_the_signature_was_given_and_by_no_other_link(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    async with installed(tmp_path, ksef) as klucznik, stranger(klucznik) as client, stranger(klucznik) as other:
+        invited = await invitations.invite(klucznik, STAFF, nip)
+        await client.open(f"/i/{invited.token}")
+        await client.press("Zaczynam")
+        await client.press("Połącz firmę z KSeF")
+        at = client.path
+        await client.press("Dalej", signer="person")
+        await client.press("Dalej", method="certificates")
+        await sign(client, owner(nip, ksef))
+        await client.press("Wygeneruj 2 certyfikaty")
+        await other.open(f"/i/{(await invitations.renew_link(klucznik, STAFF, invited.invitation.id)).token}")
+        await other.press("Zaczynam")
+        await Engine(klucznik).run_until_idle()
+        assert (await other.open(at)).heading == "Firma połączona z KSeF"
+        refused = (await other.open(f"{at}/download")).answer
+        assert (refused.status_code, "w której złożono podpis" in refused.text) == (403, True)
+
+
 async def test_whoever_was_invited_takes_away_only_what_they_have_signed_for(ksef: Sandbox, tmp_path: Path) -> None:
     """The company is connected with its bookkeeper's own certificates; its owner grants, and gets none of them."""
     nip = some_nip()
