@@ -229,6 +229,8 @@ class World:
 def let_in(answer: Answer) -> str:
     if answer.status == 303 and answer.headers["location"].startswith(("/sign-in?", "/sign-in/second?")):
         return "second" if answer.headers["location"].startswith("/sign-in/second") else "sign in"
+    if answer.status == 303 and answer.headers["location"] == "/invited":
+        return "no"  # a client who looks for the board is led to the page that is theirs
     if answer.status == 401 and "www-authenticate" in answer.headers:
         return "key"  # of a feed, for programs that can only be given a name and a password
     for reason, name in (
