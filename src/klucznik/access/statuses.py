@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from types import UnionType
 
 from klucznik.errors import (
@@ -51,10 +52,12 @@ _STANDS_OTHERWISE = {
     **dict.fromkeys(("invitation_link_used", "invitation_expired"), 409),
     "changed_meanwhile": 412,
 }
-_AWAY = frozenset(
-    {"database_unreachable", "database_busy", "database_not_reached", "database_connection_lost"}
-    | {"database_connections_used_up"}
-)
+_OF_STORAGE = {
+    "state_moved_on": 409,
+    "text_with_nul": 422,
+    **dict.fromkeys(("database_unreachable", "database_busy", "database_not_reached", "database_connection_lost"), 503),
+    "database_connections_used_up": 503,
+}
 _BY_KIND: tuple[tuple[type[KlucznikError] | UnionType, int], ...] = (
     (KsefRefused | SubjectBusy | SignatureNeeded, 409),
     (KsefUnavailable, 503),
@@ -70,11 +73,17 @@ def status_of(error: KlucznikError) -> int:
         return 503
     if isinstance(error, InputError):
         return _STANDS_OTHERWISE.get(error.reason) or (404 if error.reason.endswith(_ABSENT) else 422)
-    if isinstance(error, StorageError) and error.reason == "state_moved_on":
-        return 409
-    if isinstance(error, StorageError) and error.reason in _AWAY:
-        return 503
+    if isinstance(error, StorageError) and error.reason in _OF_STORAGE:
+        return _OF_STORAGE[error.reason]
     return next((status for kinds, status in _BY_KIND if isinstance(error, kinds)), 500)
+
+
+def outward(error: KlucznikError) -> KlucznikError:
+    """As it is told to whoever asks over the network, signed in or not: of a file or a database its bare name."""
+    file = error.data.get("file")
+    if not isinstance(error, StorageError) or not isinstance(file, str):
+        return error
+    return StorageError(error.reason, **{**error.data, "file": PurePosixPath(file).name})
 
 
 def retry_after(error: KlucznikError, now_s: float) -> int | None:

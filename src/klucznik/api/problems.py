@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -16,12 +17,14 @@ from starlette.types import Receive, Scope, Send
 from klucznik.access.gate import installation_of
 from klucznik.access.keys import key_holder
 from klucznik.access.requests import request_id
-from klucznik.access.statuses import retry_after, status_of
+from klucznik.access.statuses import outward, retry_after, status_of
 from klucznik.access.unforeseen import Unforeseen
 from klucznik.api.language import words_of
 from klucznik.domain.values import InvalidValue
-from klucznik.errors import AccessDenied, Datum, InputError, KlucznikError, KsefRefused
+from klucznik.errors import AccessDenied, Datum, InputError, KlucznikError, KsefRefused, StorageError
 from klucznik.messages.errors import error_text
+
+_log = logging.getLogger("klucznik.server")
 
 MEDIA_TYPE = "application/problem+json"
 # Where nobody knows when KSeF or the database will be back.
@@ -113,6 +116,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def problem(request: Request, error: KlucznikError, *, errors: Sequence[FieldProblem] = ()) -> Response:
     """The answer that tells of an error."""
+    error = outward(error)
     words, status = words_of(request), status_of(error)
     text = error_text(error, words)
     told = Problem(
@@ -167,6 +171,8 @@ def _headers(request: Request, error: KlucznikError, status: int, language: str)
 
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, KlucznikError)  # noqa: S101  registered for these alone
+    if isinstance(error, StorageError) and status_of(error) >= 500:
+        _log.error("a request was not carried out: %s", error)
     return problem(request, error)
 
 

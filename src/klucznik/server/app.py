@@ -22,7 +22,7 @@ from klucznik.access.unforeseen import Unforeseen
 from klucznik.api import problems
 from klucznik.api.app import PREFIX, create_api
 from klucznik.domain.roles import Role
-from klucznik.errors import AccessDenied, InputError, KlucznikError
+from klucznik.errors import AccessDenied, InputError, KlucznikError, StorageError
 from klucznik.services.events import Feed
 from klucznik.services.installation import Installation
 from klucznik.services.telling import Outlets
@@ -95,13 +95,14 @@ async def _on_error(request: Request, error: Exception) -> Response:
     visitor = await visitor_of(request)
     if visitor is not None and visitor.principal.role is Role.CLIENT and request.url.path == "/":
         return RedirectResponse(INVITED, status_code=303)  # the board is the office's; theirs is their own page
+    status = status_of(error)
+    if status >= 500 and isinstance(error, StorageError):
+        _log.error("a page could not be given: %s", error)
     headers: dict[str, str] = {}
     seconds = retry_after(error, request.app.state.klucznik.clock.now().timestamp())
     if seconds is not None:
         headers["retry-after"] = str(seconds)
-    return render(
-        request, "error.html", status=status_of(error), headers=headers, text=told(request, error), error=error
-    )
+    return render(request, "error.html", status=status, headers=headers, text=told(request, error), error=error)
 
 
 async def _on_surprise(request: Request, error: Exception) -> Response:

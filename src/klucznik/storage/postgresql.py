@@ -132,6 +132,8 @@ class Postgresql:
 
     def _reason_without_state(self, error: SQLAlchemyError) -> str:
         """libpq reports a failed connection in words alone, in the language of the server."""
+        if isinstance(error, DBAPIError) and type(error.orig) is psycopg.DataError and "NUL" in str(error.orig):
+            return "text_with_nul"  # found before anything was sent
         if not isinstance(error, DBAPIError) or not isinstance(error.orig, psycopg.OperationalError):
             return "database_failed"
         said = str(error.orig).lower()
@@ -160,6 +162,8 @@ def _sqlstate(error: SQLAlchemyError) -> str | None:
 
 
 _REASONS = {
+    "22021": "text_with_nul",
+    "22P05": "text_with_nul",
     "25006": "database_replica",
     "28000": "database_login_refused",
     "28P01": "database_login_refused",

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from klucznik.access.gate import CSRF_FIELD, CSRF_HEADER, Visitor, installation_of
+from klucznik.access.statuses import outward
 from klucznik.domain.roles import Action
 from klucznik.errors import KlucznikError
 from klucznik.messages import LANGUAGES, Words, words_for_pages
@@ -70,7 +71,7 @@ def render(
 
 def told(request: Request, error: KlucznikError) -> ErrorText:
     """The words of an error in the visitor's language."""
-    return error_text(error, words_of(request))
+    return error_text(outward(error), words_of(request))
 
 
 def local(back: str) -> str:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
+from starlette.routing import Mount
 from tests.klucznik.world import installed
 
 from klucznik.access.headers import POLICY
 from klucznik.access.settings import WebSettings
+from klucznik.errors import StorageError
 from klucznik.server.app import create_app
 from ksef_sandbox import Sandbox
 
@@ -36,3 +38,28 @@ async def test_an_unforeseen_error_is_a_page_without_details(tmp_path: Path, cap
     told = vars(record)["facts"]
     assert told["type"] == "ValueError"
     assert told["at"].startswith("test_unforeseen.py:")
+
+
+async def test_where_the_database_lies_is_told_to_the_log_and_to_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = "postgresql://me@db.internal:5432/books"
+
+    async def fail() -> None:
+        raise StorageError("database_busy", file=where)
+
+    broken = APIRouter()
+    broken.add_api_route("/broken", fail)
+    with Sandbox() as ksef:
+        async with installed(tmp_path, ksef) as klucznik:
+            app = create_app(klucznik, WebSettings("http://localhost"), demo=broken)
+            api = next(one.app for one in app.routes if isinstance(one, Mount) and isinstance(one.app, FastAPI))
+            api.add_api_route("/broken", fail)
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as anna:
+                answers = [await anna.get(path) for path in ("/broken", "/api/v1/broken")]
+    for answer in answers:
+        assert answer.status_code == 503
+        assert "db.internal" not in answer.text
+        assert "books" in answer.text
+    assert caplog.text.count(where) == 2

@@ -17,10 +17,11 @@ from tests.klucznik.databases import database_url
 from tests.klucznik.storage.rows import NOW, OTHER_SUBJECT, SUBJECT, save_data_key
 from tests.postgresql import Cluster, running
 
+from klucznik.access.statuses import status_of
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Subject
 from klucznik.errors import InputError, StorageError, SubjectBusy
-from klucznik.storage import leases, private_keys
+from klucznik.storage import leases, private_keys, users
 from klucznik.storage.database import Database
 from klucznik.storage.postgresql import Postgresql
 
@@ -119,6 +120,12 @@ async def test_a_session_that_the_server_ends_is_told_and_the_next_one_works(dat
         await database.write(ended)
     assert caught.value.reason == "database_connection_lost"
     assert await database.read(private_keys.load_data_keys) == []
+
+
+async def test_a_text_that_the_server_cannot_hold_is_an_error_of_whoever_gave_it(database: Database) -> None:
+    with pytest.raises(StorageError) as caught:
+        await database.read(lambda connection: users.by_email(connection, "a\0b@example.pl"))
+    assert (caught.value.reason, status_of(caught.value)) == ("text_with_nul", 422)
 
 
 async def test_a_session_that_ended_while_nobody_used_it_is_replaced_unnoticed(database: Database) -> None:
