@@ -12,7 +12,9 @@ from klucznik.keys import der
 
 # Three times what careful programs write, and about a second of work.
 MOST_ROUNDS = 2_000_000
-MOST_SCRYPT = 1 << 21  # N times r times p
+# A PKCS#12 may have any number of parts, each with its own; an honest one has three.
+MOST_ROUNDS_IN_ALL = 2 * MOST_ROUNDS
+MOST_SCRYPT = 1 << 21  # N times r times p, in all
 _SCRYPT = bytes.fromhex("2b06010401da47040b")
 _OF_PKCS12 = bytes.fromhex("2a864886f70d010c01")  # and a byte for the cipher
 _BY_ROUNDS = (
@@ -29,10 +31,12 @@ def is_too_costly(content: bytes, *, pkcs12: bool = False) -> bool:
     Args:
         pkcs12: then it may end with a MAC, which has its own number.
     """
-    for numbers in _after(content, _SCRYPT):
-        if len(numbers) >= 3 and numbers[0] * numbers[1] * numbers[2] > MOST_SCRYPT:
-            return True
+    scrypt = [n * r * p for n, r, p, *_ in (one for one in _after(content, _SCRYPT) if len(one) >= 3)]
+    if sum(scrypt) > MOST_SCRYPT:
+        return True
     rounds = [numbers[0] for oid in _BY_ROUNDS for numbers in _after(content, oid) if numbers]
+    if sum(rounds) > MOST_ROUNDS_IN_ALL:
+        return True
     return any(one > MOST_ROUNDS for one in (*rounds, *(_of_mac(content) if pkcs12 else ())))
 
 

@@ -12,6 +12,7 @@ from klucznik.clock import SystemClock
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.errors import CredentialError
 from klucznik.keys import der
+from klucznik.keys.derivation import MOST_ROUNDS_IN_ALL, MOST_SCRYPT, is_too_costly
 from klucznik.keys.pkcs12 import open_pkcs12
 from klucznik.keys.protect import PEM_ROUNDS, PKCS12_ROUNDS, encrypted_key_pem, pkcs12
 from klucznik.keys.reading import key_in
@@ -74,6 +75,20 @@ def test_every_number_of_rounds_in_a_pkcs12_is_looked_at_before_any_is_done() ->
     for at in places:
         bomb = honest[:at] + BOMB + honest[at + len(rounds) :]
         assert refused(lambda: open_pkcs12(bomb, PASSWORD.encode(), "klucz.p12")) == "key_derivation_too_costly"  # noqa: B023
+
+
+def test_many_honest_numbers_in_one_pkcs12_are_added_up() -> None:
+    """A file of 1 MiB has room for two thousand parts, of which each takes a second."""
+    honest = a_pkcs12()
+    oid = bytes.fromhex("2a864886f70d01050c")  # PBKDF2
+    at = honest.index(oid)
+    part = honest[at : honest.index(ROUNDS[PKCS12_ROUNDS], at) + len(ROUNDS[PKCS12_ROUNDS])]
+    fitting = MOST_ROUNDS_IN_ALL // PKCS12_ROUNDS - honest.count(oid)
+    assert not is_too_costly(honest + part * fitting)
+    assert is_too_costly(honest + part * (fitting + 1))
+    scrypt = by_scrypt(1 << 14, 8, 1)
+    assert not is_too_costly(scrypt * (MOST_SCRYPT >> 17))
+    assert is_too_costly(scrypt * ((MOST_SCRYPT >> 17) + 1))
 
 
 def test_an_encrypted_key_may_not_ask_for_hours_whether_it_is_pem_or_der() -> None:
