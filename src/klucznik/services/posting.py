@@ -7,12 +7,13 @@ No proxy, no redirect, no second attempt, and of the answer only its status. Wha
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from socket import IPPROTO_TCP, gaierror
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -22,15 +23,16 @@ from klucznik.domain.webhooks import Answer, Problem, may_be_asked
 
 ANSWER_WITHIN_S = 15.0
 _CONNECT_WITHIN_S = 5.0
+_LOOKUPS = 16
 # What a name stands for; the addresses of a host, in the order in which they are to be tried.
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 
 
-async def look_up(host: str, port: int) -> list[str]:
-    """By the machine's own means; empty where the name is not known."""
+def _by_the_machine(host: str, port: int) -> list[str]:
+    """Empty where the name is not known."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, proto=IPPROTO_TCP)
-    except (gaierror, UnicodeError):
+        found = socket.getaddrinfo(host, port, proto=socket.IPPROTO_TCP)
+    except (socket.gaierror, UnicodeError):
         return []
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -42,11 +44,17 @@ class Post:
     Args:
         private: whether addresses of private networks, and http to them, are allowed.
         trust: whose certificates are believed; None: those that the system trusts.
+        look_up: None: by the machine's own means.
     """
 
     private: bool = False
     trust: ssl.SSLContext | None = field(default=None, repr=False)
-    look_up: Lookup = look_up
+    look_up: Lookup | None = None
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """Of its own: a name server that takes its time keeps no sign-in and no signature from its thread."""
+        return ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="klucznik-lookup")
 
     @cached_property
     def _encrypted(self) -> httpx.AsyncHTTPTransport:
@@ -64,12 +72,17 @@ class Post:
         for name in ("_encrypted", "_plain"):
             if name in self.__dict__:
                 await self.__dict__[name].aclose()
+        if "_threads" in self.__dict__:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def address_of(self, url: str) -> str | Problem:
         """An address to connect to. One bad address among several is enough to go nowhere."""
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        found = await self.look_up(host, port)
+        if self.look_up is not None:
+            found = await self.look_up(host, port)
+        else:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, _by_the_machine, host, port)
         if not found:
             return Problem.HOST_UNKNOWN
         if parts.scheme != "https" and not self.private:

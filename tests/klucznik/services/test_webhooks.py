@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -367,6 +370,29 @@ async def test_a_name_that_turns_to_this_machine_later_is_not_followed(ksef: San
         (one,) = await sent_to(klucznik, opened.webhook)
     assert one.delivery.problem is Problem.ADDRESS_REFUSED
     assert program.got == []
+
+
+async def test_a_name_server_that_takes_its_time_keeps_no_thread_from_anybody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = threading.Event()
+
+    def slow(*_: object, **__: object) -> list[object]:
+        answers.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))  # where passwords are hashed and documents signed
+    async with Post() as post:
+        looking = asyncio.create_task(post.address_of("https://slow.example/"))
+        try:
+            await asyncio.sleep(0)
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "signed"), 60) == "signed"
+            assert not looking.done()
+        finally:
+            answers.set()
+        assert await looking is Problem.HOST_UNKNOWN
 
 
 async def test_an_address_that_was_allowed_once_is_refused_when_that_is_switched_off(
