@@ -5,10 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from klucznik.access.gate import Caller
 from klucznik.api.answers import IdempotencyKey, answered, once
 from klucznik.api.asked import Issue, connected
 from klucznik.api.models.renewals import NewRenewal, Renewals
 from klucznik.api.problems import documented
+from klucznik.domain.issuance import Issuance
+from klucznik.errors import SignatureNeeded
 from klucznik.services.idempotency import Answer, Claim
 from klucznik.services.renew import order_renewals
 from klucznik.views.renewals import ordered
@@ -24,6 +27,15 @@ async def renew(request: Request, caller: Issue, body: NewRenewal, key: Idempote
     context = await connected(caller, body.nip)
 
     async def work(_: Claim) -> Answer:
-        return answered(Renewals, ordered(await order_renewals(caller.klucznik, context)), status=201)
+        try:
+            found = await order_renewals(caller.klucznik, context)
+        except SignatureNeeded as error:  # it names any company of the subject
+            raise SignatureNeeded(error.reason, nip=context.value) from None
+        return answered(Renewals, ordered([(one, _known(caller, running)) for one, running in found]), status=201)
 
     return await once(request, caller, key, body, work)
+
+
+def _known(caller: Caller, running: Issuance | None) -> Issuance | None:
+    """The same, unless it was signed in for in another company of the subject, of which this caller is not told."""
+    return running if running is not None and caller.principal.reaches(running.context.value) else None

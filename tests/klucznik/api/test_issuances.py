@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 from sqlalchemy import update
 from tests.klucznik.api.worlds import connected, program, reason, stranger, subject_of
 from tests.klucznik.cli.scenes import COMMAND, clean
@@ -274,3 +275,25 @@ async def test_a_key_of_one_company_is_not_told_of_an_order_for_another_of_the_s
         async with program(klucznik, "issue") as everywhere:
             gone_on = await everywhere.post("/issuances", json=another(ours), headers={"idempotency-key": "1"})
             assert gone_on.json()["issuance"]["id"] == running.id
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "told"), [(720, 201, {True, False}), (732, 409, set[bool]())], ids=["due", "too late"]
+)
+async def test_a_renewal_tells_a_key_of_one_company_of_no_other_of_the_same_person(
+    days: int, status: int, told: set[bool], ksef: Sandbox, tmp_path: Path
+) -> None:
+    async with installed(tmp_path, ksef) as klucznik:
+        both, pesel = [some_nip(), some_nip()], some_pesel()
+        for nip in both:
+            ksef.link_person(nip=nip, pesel=pesel)
+            await issue(klucznik, context_of(nip), person(pesel, ksef), another_pair=True)
+        ksef.advance(days=days)
+        orders = set()
+        for ours, theirs in (both, both[::-1]):
+            async with program(klucznik, "issue", nip=ours) as bound:
+                answer = await bound.post("/renewals", json={"nip": ours}, headers={"idempotency-key": "1"})
+            assert answer.status_code == status
+            assert theirs not in answer.text
+            orders |= {one["issuance"] is not None for one in answer.json().get("items", [])}
+        assert orders == told  # one of the two is the company in whose name it signs in
