@@ -5,7 +5,6 @@ The rows are looked at, not the worker: whoever works on the order, here or on a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,6 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from klucznik.access.gate import Requires, Visitor
+from klucznik.clock import by_the_machine
 from klucznik.domain.onboarding import OnboardingState
 from klucznik.domain.road_steps import Standing
 from klucznik.domain.roles import Action
@@ -98,7 +98,7 @@ async def _events(request: Request, visitor: Visitor, onboarding_id: str) -> Asy
             before = drawn
         elif look % _SAY_SOMETHING_EVERY == 0:
             yield ": \n\n"
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await by_the_machine(_LOOK_EVERY_S)
 
 
 def _text(request: Request, found: Progress) -> str:

@@ -120,8 +120,8 @@ def _change(before: _Rows, after: _Rows) -> str:
         told += [_told(table, was.get(key), row) for key, row in changed.items()]
         told += [f"{table.removesuffix('s')} removed" for key in was if key not in rows]
     named = sorted({words for words in told if words})
-    # What goes into the audit log goes there with what it tells of.
-    steps = [words for words in named if not words.startswith("audit_")]
+    # What goes into the audit log, and what the world is told of it, goes there with what it tells of.
+    steps = [words for words in named if not words.startswith(("audit_", "event "))]
     return ", ".join(steps or named) or "the lease alone"
 
 

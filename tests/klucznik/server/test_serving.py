@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -142,11 +144,15 @@ def test_a_second_signal_waits_for_nobody(tmp_path: Path) -> None:
 
 
 def _until_refused(address: tuple[str, int]) -> None:
-    while True:
+    for _ in range(6_000):
         try:
             socket.create_connection(address).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:
+            pass  # it had been waiting to be taken when the port was closed
+        time.sleep(0.01)
+    pytest.fail("the port was never closed")
 
 
 def test_with_its_files_it_speaks_tls_and_reads_them_again_on_sighup(tmp_path: Path) -> None:
@@ -158,8 +164,10 @@ def test_with_its_files_it_speaks_tls_and_reads_them_again_on_sighup(tmp_path: P
         assert ssl.DER_cert_to_PEM_cert(shown) == files["cert"].read_text()
         tls_files(tmp_path)
         running.process.send_signal(signal.SIGHUP)
-        while _certificate_of(running) == shown:
-            pass
+        for _ in range(6_000):
+            if _certificate_of(running) != shown:
+                break
+            time.sleep(0.01)
         assert ssl.DER_cert_to_PEM_cert(_certificate_of(running)) == files["cert"].read_text()
         files["key"].write_text("no key")
         running.process.send_signal(signal.SIGHUP)
