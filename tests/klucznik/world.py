@@ -3,6 +3,7 @@
 Networks that misbehave are in `mishaps`.
 """
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -54,6 +55,41 @@ class SandboxClock:
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self._ksef.advance(seconds=seconds)
+
+
+class HeldClock(SandboxClock):
+    """Whoever waits does so until the test lets time go on."""
+
+    def __init__(self, ksef: Sandbox) -> None:
+        super().__init__(ksef)
+        self.ksef = ksef
+        self.goes_on = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.goes_on.wait()
+        await super().sleep(seconds)
+
+
+@asynccontextmanager
+async def slow_to_check(home: Path, ksef: Sandbox) -> AsyncIterator[tuple[Installation, HeldClock]]:
+    """KSeF takes minutes for a signature, and nobody waits for that before they answer.
+
+    Args:
+        home: of an installation, which may be there already.
+    """
+    ksef.set(auth_delay_ms=5 * 60_000)
+    clock = HeldClock(ksef)
+    async with installed(home, ksef, clock=clock) as klucznik:
+        klucznik.background.answer_within_s = klucznik.background.stop_within_s = 0.0
+        yield klucznik, clock
+
+
+async def checked(klucznik: Installation, clock: HeldClock) -> None:
+    """KSeF has come to an end with what it checks, and is quick again."""
+    clock.goes_on.set()
+    klucznik.background.stop_within_s = 60.0
+    await klucznik.background.stop()
+    clock.ksef.set(auth_delay_ms=0)
 
 
 def some_nip() -> str:

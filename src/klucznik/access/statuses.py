@@ -48,6 +48,7 @@ _STANDS_OTHERWISE = {
     **dict.fromkeys(("onboarding_elsewhere", "onboarding_no_way_back", "issuance_has_spent", "not_confirmed"), 409),
     **dict.fromkeys(("control_needs_signature", "control_not_proved", "control_by_operator"), 409),
     **dict.fromkeys(("certificate_not_offered", "operator_not_let_in", "signature_request_used"), 409),
+    **dict.fromkeys(("signature_being_checked",), 409),
     **dict.fromkeys(("invitation_there", "invitation_done", "invitation_revoked", "company_connected"), 409),
     **dict.fromkeys(("invitation_link_used", "invitation_expired"), 409),
     "changed_meanwhile": 412,

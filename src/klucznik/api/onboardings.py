@@ -135,15 +135,19 @@ async def get_document(caller: Connect, onboarding: Id) -> Response:
 @router.post(
     "/{onboarding}/signed-document",
     response_model=HandedIn,
-    responses=documented(404, 409),
+    responses={202: {"model": Onboarding, "description": "KSeF is still checking"}, **documented(404, 409)},
     openapi_extra=_SIGNED,
     summary="Hand in the signed document",
 )
 async def hand_in_document(request: Request, caller: Connect, onboarding: Id) -> Response:
     """The file as the signing program wrote it (XAdES). It is checked here first, so that a mistake is told in words;
-    then it signs in, and the session rests here until the onboarding ends."""
+    then it signs in, and the session rests here until the onboarding ends. KSeF may take many minutes to check a
+    qualified signature: after some seconds the answer is 202, `checking_since` says that it goes on, and in the end
+    `state` or `setback` says what has come of it."""
     signed = await request.body()
     done = await service.hand_in(caller.klucznik, onboarding, caller.principal, signed)
+    if isinstance(done, domain.Onboarding):
+        return _shown(request, done, 202)
     return sent(answered(HandedIn, views.handed_in(done, words_of(request))))
 
 

@@ -7,7 +7,7 @@ is `services.onboarding`; the road of its issuance is `domain.issuance`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from klucznik.domain.connections import Method
@@ -16,7 +16,11 @@ from klucznik.domain.identifiers import Context, Subject, SubjectType
 from klucznik.domain.issuance import Issuance, IssuanceState
 from klucznik.domain.limits import Limits
 from klucznik.domain.preflight import Refusal
+from klucznik.domain.signature_requests import PROCESSED_WITHIN
 from klucznik.domain.waits import WaitKind
+
+# The process that waits for KSeF has ended without a word where the check takes longer.
+_CHECKED_WITHIN = PROCESSED_WITHIN + timedelta(minutes=1)
 
 
 class OnboardingState(StrEnum):
@@ -53,6 +57,9 @@ class Setback(StrEnum):
     ISSUANCE_REJECTED = "issuance_rejected"  # KSeF said no to a request
     ISSUANCE_CANCELLED = "issuance_cancelled"
     LIMITS_SHRANK = "limits_shrank"  # while it was being issued; what had been requested is kept
+    SIGN_IN_REFUSED = "sign_in_refused"  # by KSeF, which took its time for the signature
+    SIGN_IN_UNFINISHED = "sign_in_unfinished"  # KSeF did not answer, or the process ended
+    SIGNED_BY_OPERATOR = "signed_by_operator"  # whose own limits and certificates are no company's
     ISSUED_FOR_ANOTHER = "issued_for_another"  # the subject has its pair now; it was ordered for another company
 
 
@@ -122,12 +129,14 @@ class Onboarding:
         begun_by: the `Principal.id` of who began it.
         subject: who has signed in; None: nobody yet, or another signature is wanted.
         signature_request_id: of the document that waits for its signature.
+        checking_since: when the signed document was handed in that KSeF is checking; None: none is.
         limits, limits_at: what KSeF told last of `subject`, and when; None: not yet.
         issuance_id: of the last issuance that was ordered.
         refusal: with its evidence, as of `limits_at`; there while the refusal is, or an order waits for it to end.
         replaces: the connection that the pair on order takes the place of, as it stood when who signed, or who runs the
             installation, had shown a say in that (`domain.connections.as_it_stands`).
         setback: why it is where it is, where nobody went there.
+        refused_code: KSeF's, where the setback is that it has refused the sign-in.
     """
 
     id: str
@@ -143,12 +152,14 @@ class Onboarding:
     method: Method | None = None
     subject: Subject | None = None
     signature_request_id: str | None = None
+    checking_since: datetime | None = None
     limits: Limits | None = None
     limits_at: datetime | None = None
     issuance_id: str | None = None
     refusal: Refusal | None = None
     replaces: str | None = None
     setback: Setback | None = None
+    refused_code: int | None = None
     version: int = 1
 
     @property
@@ -174,7 +185,7 @@ def may_go_back(onboarding: Onboarding, to: OnboardingState) -> bool:
 
 def gone_back(onboarding: Onboarding, to: OnboardingState) -> Onboarding:
     """At the earlier choice, without an order. Who signed stays signed in unless the signature is chosen anew."""
-    back = replace(onboarding, state=to, setback=None, refusal=None, issuance_id=None, replaces=None)
+    back = replace(_unchecked(onboarding), state=to, setback=None, refusal=None, issuance_id=None, replaces=None)
     return back if to in (OnboardingState.METHOD, OnboardingState.LIMITS) else signed_out(back)
 
 
@@ -203,7 +214,7 @@ def signed_in(onboarding: Onboarding, subject: Subject, *, going_on: bool) -> On
     """
     state = OnboardingState.ISSUING if going_on else _signed(onboarding.method)
     return replace(
-        onboarding,
+        _unchecked(onboarding),
         state=state,
         subject=subject,
         setback=None,
@@ -219,7 +230,35 @@ def _signed(method: Method | None) -> OnboardingState:
 
 def signed_out(onboarding: Onboarding) -> Onboarding:
     """Without what belongs to who has signed."""
-    return replace(onboarding, subject=None, signature_request_id=None, limits=None, limits_at=None)
+    return replace(_unchecked(onboarding), subject=None, signature_request_id=None, limits=None, limits_at=None)
+
+
+def document_given(onboarding: Onboarding, request_id: str) -> Onboarding:
+    """A fresh document waits for its signature. Nothing comes any more of one that is being checked."""
+    setback = None if onboarding.setback in _OF_A_SIGNATURE else onboarding.setback
+    return replace(_unchecked(onboarding), signature_request_id=request_id, setback=setback)
+
+
+def being_checked(onboarding: Onboarding, request_id: str, since: datetime) -> Onboarding:
+    """The signed form of a document is with KSeF."""
+    checking = replace(_unchecked(onboarding), signature_request_id=request_id, checking_since=since)
+    return replace(checking, setback=None)
+
+
+def not_signed_in(onboarding: Onboarding, setback: Setback, code: int | None) -> Onboarding:
+    """Nothing has come of what was checked."""
+    return replace(onboarding, checking_since=None, setback=setback, refused_code=code)
+
+
+def as_of(onboarding: Onboarding, now: datetime) -> Onboarding:
+    """Without a check that nobody can be at any more: whoever waited for KSeF tells how it ends, if they live."""
+    since = onboarding.checking_since
+    over = since is not None and now - since > _CHECKED_WITHIN
+    return replace(onboarding, checking_since=None, setback=Setback.SIGN_IN_UNFINISHED) if over else onboarding
+
+
+def _unchecked(onboarding: Onboarding) -> Onboarding:
+    return replace(onboarding, checking_since=None, refused_code=None)
 
 
 def login_lost(onboarding: Onboarding) -> Onboarding:
@@ -248,9 +287,18 @@ def ordered(
     )
 
 
+def given_up(onboarding: Onboarding) -> Onboarding:
+    return replace(_unchecked(onboarding), state=OnboardingState.GIVEN_UP)
+
+
 def connected(onboarding: Onboarding, method: Method) -> Onboarding:
     return replace(
-        onboarding, state=OnboardingState.DONE, method=method, refusal=None, setback=None, signature_request_id=None
+        _unchecked(onboarding),
+        state=OnboardingState.DONE,
+        method=method,
+        refusal=None,
+        setback=None,
+        signature_request_id=None,
     )
 
 
@@ -292,6 +340,8 @@ def _ended(onboarding: Onboarding, issuance: Issuance, refusal: Refusal | None, 
 
 # Why a login is at its end, where it is not that KSeF refuses what was asked with it.
 _LOGIN_OVER = frozenset({"login_over", "session_over", "session_ended", "access_token_refused"})
+# What has come of a document that was handed in; the next one has another fate.
+_OF_A_SIGNATURE = frozenset({Setback.SIGN_IN_REFUSED, Setback.SIGN_IN_UNFINISHED, Setback.SIGNED_BY_OPERATOR})
 _SETBACKS = {
     IssuanceState.DONE: Setback.ISSUED_FOR_ANOTHER,
     IssuanceState.CANCELLED: Setback.ISSUANCE_CANCELLED,

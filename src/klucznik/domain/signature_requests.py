@@ -13,6 +13,9 @@ from klucznik.domain.identifiers import Context
 
 # KSeF's challenge lives so long (facts.md §2.1); counted from before it was asked for.
 CHALLENGE_LASTS = timedelta(minutes=10)
+# How long KSeF is waited for: of a qualified certificate it asks the issuer's revocation service, which takes "as long
+# as it needs" (facts.md §2.5).
+PROCESSED_WITHIN = timedelta(minutes=15)
 
 Options: TypeAlias = "Mapping[str, str | bool]"
 

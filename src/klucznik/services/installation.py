@@ -23,6 +23,7 @@ from klucznik.keys.vault import Vault
 from klucznik.ksef.calls import Watcher, unwatched
 from klucznik.ksef.client import KsefClient
 from klucznik.services import audit
+from klucznik.services.background import Background
 from klucznik.services.hashing import Hashing
 from klucznik.storage import private_keys
 from klucznik.storage.database import Database
@@ -59,6 +60,7 @@ class Installation:
         server: URL of the database where it is on a server, which several workers may share.
         key_token: the card or HSM with the keys of those rows of the vault that have none.
         hashing: hashes the passwords of users, a few at a time.
+        background: what goes on after whoever asked was answered.
     """
 
     home: Path
@@ -74,6 +76,7 @@ class Installation:
     key_token: KeyToken | None = None
     actor: str | None = None
     hashing: Hashing = field(default_factory=Hashing, repr=False)
+    background: Background = field(default_factory=Background, repr=False)
 
     def acting(self, actor: str) -> Self:
         """The same installation, on behalf of somebody: what is recorded names them, for example ``user:3f2a…``."""
@@ -147,6 +150,7 @@ class Installation:
             _log.warning("no worker was told of issuance %s: %s", issuance_id, error)
 
     async def aclose(self) -> None:
+        await self.background.stop()
         await self.ksef.aclose()
         await self.pacer.aclose()
         self.database.close()

@@ -25,6 +25,7 @@ from klucznik.domain.invitations import (
     expiry,
     parse_company_name,
 )
+from klucznik.domain.onboarding import Setback, not_signed_in
 from klucznik.domain.roles import Action, Principal
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import AccessDenied, InputError
@@ -198,7 +199,7 @@ async def renew_link(
         invitations.close_browsers(transaction, there.id)
         begun = onboardings.of_invitation(transaction, installation.environment, there.id)
         if begun is not None:
-            sealed_secrets.forget(transaction, onboardings.SECRET, begun.id)
+            _sign_out(installation, transaction, begun.id)
         record(installation, transaction, Event.INVITATION_RENEWED, [there])
         return _theirs(installation, transaction, by, invitation_id)
 
@@ -221,6 +222,15 @@ async def look(installation: Installation, token: str) -> Found:
     if invitation is None:
         raise InputError("invitation_unknown")
     return Found(invitation, invitation.link_trouble(installation.clock.now()), operator)
+
+
+def _sign_out(installation: Installation, transaction: Transaction, onboarding_id: str) -> None:
+    """Who has signed is signed in no more, nor is anybody whose signature KSeF is checking still."""
+    there = onboardings.load(transaction, installation.environment, onboarding_id, to_change=True)
+    sealed_secrets.forget(transaction, onboardings.SECRET, onboarding_id)
+    if there is not None and there.checking_since is not None:
+        dropped = not_signed_in(there, Setback.SIGN_IN_UNFINISHED, None)
+        onboardings.save(transaction, dropped, now=installation.clock.now())
 
 
 async def enter(installation: Installation, token: str) -> tuple[str, BrowserSession]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from klucznik.domain.audit import Entry, Event, Fact
 from klucznik.domain.identifiers import Context, Subject, SubjectType
 from klucznik.domain.issuance import Issuance
-from klucznik.domain.signature_requests import CHALLENGE_LASTS, Options, Purpose, SignatureRequest
+from klucznik.domain.signature_requests import CHALLENGE_LASTS, PROCESSED_WITHIN, Options, Purpose, SignatureRequest
 from klucznik.errors import AnswerLost, InputError, KsefUnavailable, Paced, RateLimited, SignedDocumentError
 from klucznik.keys.holder import subject_named
 from klucznik.ksef.answers import PendingSignIn
@@ -36,8 +36,6 @@ _KEPT = timedelta(days=7)  # long enough to tell an old file from a foreign one
 _PREFIX = re.compile(r"[0-9a-f]{6,32}")
 _AGAIN_S = 2.0
 _ATTEMPTS = 3
-# A qualified certificate waits for its issuer's revocation service, "as long as it needs" (facts.md §2.5).
-_PROCESSED_WITHIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -140,12 +138,14 @@ async def hand_in(
     request: SignatureRequest,
     signed: bytes,
     *,
+    recorded: Callable[[Connection], None] = lambda _: None,
     checked: Callable[[SignedBy], None] = lambda _: None,
     listener: Listener = unheard,
 ) -> HandedIn:
     """Check a signed document here, then sign in with it.
 
     Args:
+        recorded: part of the transaction that claims the document; where it raises, nothing is claimed.
         checked: told who signed, before anything is sent.
 
     Raises:
@@ -162,8 +162,13 @@ async def hand_in(
     if not request.left(now):
         raise SignedDocumentError("signed_too_late", until=request.expires_at.isoformat())
     signed_by = check_signed(signed, request.document, environment=installation.environment, now=now, wanted=wanted)
-    if not await installation.database.write(lambda connection: requests.claim(connection, request, now=now)):
-        raise InputError("signature_request_used", request=request.id)
+
+    def claim(connection: Connection) -> None:
+        if not requests.claim(connection, request, now=now):
+            raise InputError("signature_request_used", request=request.id)
+        recorded(connection)
+
+    await installation.database.write(claim)
     checked(signed_by)
     listener(Progress(Stage.SIGNING_IN))
     pending = await _handed_over(installation, request, signed, listener)
@@ -219,7 +224,7 @@ async def _admitted(
     installation: Installation, request: SignatureRequest, pending: PendingSignIn, listener: Listener
 ) -> Session:
     """The session. Nobody can sign anew by himself here, so KSeF is waited for long."""
-    until = installation.clock.now() + _PROCESSED_WITHIN
+    until = installation.clock.now() + PROCESSED_WITHIN
     while True:
         try:
             return await in_turn(

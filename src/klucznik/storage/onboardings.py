@@ -193,12 +193,14 @@ def _changing(onboarding: Onboarding) -> dict[str, Any]:
         "subject_type": None if subject is None else subject.type.value,
         "subject_value": None if subject is None else subject.value,
         "signature_request_id": onboarding.signature_request_id,
+        "checking_since": onboarding.checking_since,
         "limits": None if limits is None else asdict(limits),
         "limits_at": onboarding.limits_at,
         "issuance_id": onboarding.issuance_id,
         "refusal": None if refusal is None else refusals.to_json(refusal),
         "replaces": onboarding.replaces,
         "setback": None if onboarding.setback is None else onboarding.setback.value,
+        "refused_code": onboarding.refused_code,
         "version": onboarding.version,
     }
 
@@ -219,12 +221,14 @@ def _onboarding(row: Row[Any]) -> Onboarding:
         method=None if row.method is None else Method(row.method),
         subject=None if row.subject_type is None else Subject(SubjectType(row.subject_type), row.subject_value),
         signature_request_id=row.signature_request_id,
+        checking_since=row.checking_since,
         limits=None if limits is None else _limits(limits),
         limits_at=row.limits_at,
         issuance_id=row.issuance_id,
         refusal=None if refusal is None else refusals.from_json(refusal),
         replaces=row.replaces,
         setback=None if row.setback is None else Setback(row.setback),
+        refused_code=row.refused_code,
         version=row.version,
     )
 

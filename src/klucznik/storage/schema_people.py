@@ -166,6 +166,8 @@ onboardings = Table(
     Column("subject_type", String(16)),
     Column("subject_value", String(64)),
     Column("signature_request_id", String(32)),
+    # When its signed form was handed in that KSeF is checking.
+    Column("checking_since", UtcDateTime),
     Column("limits", JSON(none_as_null=True)),
     Column("limits_at", UtcDateTime),
     Column("issuance_id", String(32), ForeignKey("issuances.id")),
@@ -173,6 +175,8 @@ onboardings = Table(
     # The connection that the pair on order takes the place of, as it stood then.
     Column("replaces", String(160)),
     Column("setback", String(24)),
+    # KSeF's, where it has refused the sign-in.
+    Column("refused_code", Integer),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),

@@ -27,6 +27,8 @@ def bare(value: Onboarding) -> dict[str, Json]:
         "name": value.name,
         "state": value.state.value,
         "setback": None if value.setback is None else value.setback.value,
+        "refused_code": value.refused_code,
+        "checking_since": moment(value.checking_since),
         "signer": None if value.signer is None else value.signer.value,
         "method": None if value.method is None else value.method.value,
         "subject": None if value.subject is None else subject(value.subject),

@@ -1,4 +1,4 @@
-"""How far an order is, as a road of steps; and the stream of events that keeps the page up to date.
+"""How far an order is, as a road of steps; and the stream of events that keeps what moves by itself up to date.
 
 The rows are looked at, not the worker: whoever works on the order, here or on another machine, is seen alike.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -84,12 +85,15 @@ async def stream(request: Request, visitor: Connecting, onboarding_id: str) -> R
 
 async def _events(request: Request, visitor: Visitor, onboarding_id: str) -> AsyncIterator[str]:
     before = ""
+    checked: datetime | None = None
     for look in range(_STREAM_LASTS):
         try:
             found = await onboardings.progress(visitor.klucznik, onboarding_id, visitor.principal)
         except InputError:
             return
-        if found.onboarding.state is not OnboardingState.ISSUING or is_waiting_for_limits(found):
+        if look == 0:
+            checked = found.onboarding.checking_since
+        if found.onboarding.checking_since != checked or not _goes_on_by_itself(found):
             yield "event: over\ndata: over\n\n"
             return
         drawn = _text(request, found)
@@ -99,6 +103,12 @@ async def _events(request: Request, visitor: Visitor, onboarding_id: str) -> Asy
         elif look % _SAY_SOMETHING_EVERY == 0:
             yield ": \n\n"
         await by_the_machine(_LOOK_EVERY_S)
+
+
+def _goes_on_by_itself(found: Progress) -> bool:
+    if found.onboarding.checking_since is not None:
+        return True
+    return found.onboarding.state is OnboardingState.ISSUING and not is_waiting_for_limits(found)
 
 
 def _text(request: Request, found: Progress) -> str:

@@ -53,8 +53,10 @@ async def hand_in(
     if file is None:
         sentence = words_of(request).say("sign_page.bring.none")
         return await page(request, visitor, onboarding_id, Trouble(about="signature", fields={"signed": sentence}))
-    handed_in = onboardings.hand_in(visitor.klucznik, onboarding_id, visitor.principal, file.content)
-    return await carried_out(request, visitor, onboarding_id, _signed(visitor, handed_in), about="signature")
+    handed_in = onboardings.hand_in(
+        visitor.klucznik, onboarding_id, visitor.principal, file.content, admitted=lambda: _proved(visitor)
+    )
+    return await carried_out(request, visitor, onboarding_id, handed_in, about="signature")
 
 
 @router.post("/key")
@@ -79,7 +81,11 @@ async def sign_in_with_key(
 
 
 async def _signed(visitor: Visitor, act: Awaitable[object]) -> None:
-    """Whoever came by an invitation has by that proved who they are, in this browser."""
     await act
+    await _proved(visitor)
+
+
+async def _proved(visitor: Visitor) -> None:
+    """Whoever came by an invitation and has signed has by that proved who they are, in this browser."""
     if visitor.session.invitation_id is not None:
         await browser_sessions.signed_in(visitor.klucznik, visitor.session)

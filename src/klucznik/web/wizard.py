@@ -19,7 +19,7 @@ from klucznik.domain.identifiers import Context
 from klucznik.domain.onboarding import CHOICES, Onboarding, OnboardingState, SignerKind, may_go_back
 from klucznik.domain.roles import Action
 from klucznik.domain.token_sunset import TOKEN_SUNSET
-from klucznik.errors import InputError, KlucznikError, SignatureNeeded, StorageError
+from klucznik.errors import InputError, KlucznikError, SignatureNeeded, SignInRefused, StorageError
 from klucznik.messages import Words
 from klucznik.messages.refusal import reach_text, subject_text
 from klucznik.services import onboarding as onboardings
@@ -129,8 +129,13 @@ async def page(request: Request, visitor: Visitor, onboarding_id: str, trouble: 
         trouble=trouble,
         in_place=trouble.about in _FORMS,
         problem=None if trouble.error is None else told(request, trouble.error),
+        refused=None if onboarding.refused_code is None else told(request, _refusal(onboarding.refused_code)),
         **data,
     )
+
+
+def _refusal(code: int) -> SignInRefused:
+    return SignInRefused("sign_in_refused", code=code)
 
 
 Shown: TypeAlias = "tuple[str, dict[str, Any]]"
@@ -155,10 +160,13 @@ async def _method(request: Request, visitor: Visitor, onboarding: Onboarding) ->
 
 
 async def _sign(_: Request, visitor: Visitor, onboarding: Onboarding) -> Shown:
+    if onboarding.checking_since is not None:
+        return "checking", {}
     document = await onboardings.document_of(visitor.klucznik, onboarding)
     return "sign", {
         "document": document,
-        "over": document is None and onboarding.signature_request_id is not None,
+        # Where something has come of the one before, that is told at the top.
+        "over": document is None and onboarding.signature_request_id is not None and onboarding.setback is None,
         "by_hand": onboarding.method is Method.PERMISSION and visitor.principal.runs_the_installation,
     }
 

@@ -6,7 +6,7 @@ import httpx
 from tests.klucznik.api.worlds import program, reason
 from tests.klucznik.offices import connection_of, office
 from tests.klucznik.onboardings import by_another_program
-from tests.klucznik.world import accepted, filed, installed, owner, set_limits, some_nip
+from tests.klucznik.world import accepted, checked, filed, installed, owner, set_limits, slow_to_check, some_nip
 
 from klucznik.domain.connections import Method
 from klucznik.keys.credential import Credential
@@ -137,3 +137,19 @@ async def test_the_list_is_paged_by_key(ksef: Sandbox, tmp_path: Path) -> None:
         rest = (await caller.get("/onboardings", params={"limit": 2, "after": first["next"]})).json()
         assert [one["id"] for one in first["items"] + rest["items"]] == made[::-1]
         assert rest["next"] is None
+
+
+async def test_a_signature_that_ksef_checks_for_minutes_is_answered_before(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with slow_to_check(tmp_path, ksef) as (klucznik, clock), program(klucznik) as caller:
+        at = await begun(caller, nip)
+        answer = await signed(caller, at, owner(nip, ksef))
+        assert (answer.status_code, answer.json()["state"]) == (202, "sign")
+        assert answer.json()["checking_since"] is not None
+        assert (await caller.get(at)).json() == answer.json()
+        second = await caller.post(f"{at}/signed-document", content=b"<xml/>")
+        assert (second.status_code, reason(second)) == (409, "signature_being_checked")
+        assert reason(await caller.post(f"{at}/document")) == "signature_being_checked"
+        await checked(klucznik, clock)
+        done = (await caller.get(at)).json()
+        assert (done["state"], done["checking_since"], done["setback"]) == ("limits", None, None)

@@ -22,13 +22,18 @@ from klucznik.domain.onboarding import (
     Setback,
     SignerKind,
     after_issuance,
+    as_of,
+    being_checked,
     connected,
+    document_given,
+    given_up,
     gone_back,
     limits_told,
     login_lost,
     may_follow,
     may_go_back,
     method_chosen,
+    not_signed_in,
     ordered,
     signed_in,
     signer_chosen,
@@ -108,6 +113,26 @@ class Wizard(RuleBasedStateMachine):
         self.go(signed_in(self.row, subject, going_on=running))
         assert self.row.setback is None
 
+    @precondition(at(S.SIGN))
+    @rule(minutes=st.integers(0, 20), told=st.sampled_from([Setback.SIGN_IN_REFUSED, Setback.SIGN_IN_UNFINISHED, None]))
+    def hand_in(self, minutes: int, told: Setback | None) -> None:
+        self.go(being_checked(self.row, "2" * 32, NOW))
+        assert (self.row.checking_since, self.row.setback) == (NOW, None)
+        self.go(as_of(self.row, NOW + timedelta(minutes=minutes)))
+        assert (self.row.checking_since is None) is (self.row.setback is Setback.SIGN_IN_UNFINISHED) is (minutes > 16)
+        if told is not None:
+            self.go(not_signed_in(self.row, told, 415 if told is Setback.SIGN_IN_REFUSED else None))
+
+    @precondition(at(S.SIGN))
+    @rule()
+    def take_a_document(self) -> None:
+        self.go(document_given(self.row, "3" * 32))
+        assert self.row.setback not in (Setback.SIGN_IN_REFUSED, Setback.SIGN_IN_UNFINISHED)
+
+    @invariant()
+    def is_checked_at_the_signature_alone(self) -> None:
+        assert self.row.state is S.SIGN or (self.row.checking_since, self.row.refused_code) == (None, None)
+
     @precondition(at(S.LIMITS, S.REFUSED))
     @rule(room=st.booleans())
     def look(self, room: bool) -> None:
@@ -161,7 +186,7 @@ class Wizard(RuleBasedStateMachine):
     @precondition(lambda self: not self.row.state.ended)
     @rule()
     def give_up(self) -> None:
-        self.go(replace(self.row, state=S.GIVEN_UP))
+        self.go(given_up(self.row))
 
     @precondition(lambda self: self.row.state.ended)
     @rule()

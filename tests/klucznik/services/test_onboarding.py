@@ -96,6 +96,7 @@ async def test_from_the_first_click_to_a_proved_pair_each_step_in_another_proces
         assert again.document == document.document
         signed = by_another_program(document.document, person)
         done = await onboardings.hand_in(klucznik, new.id, STAFF, signed)
+        assert isinstance(done, onboardings.HandedIn)
         assert done.onboarding.state is S.LIMITS
         assert done.onboarding.subject == done.signed_by.subject == subject
         assert not done.onboarding.signed_by_another
@@ -306,6 +307,7 @@ async def test_a_login_that_is_over_under_the_order_is_replaced_by_its_own_subje
         with pytest.raises(SignedDocumentError, match="signed_by_other_subject"):
             await onboardings.hand_in(klucznik, ready.id, STAFF, by_another_program(document.document, other))
         done = await onboardings.hand_in(klucznik, ready.id, STAFF, by_another_program(document.document, person))
+        assert isinstance(done, onboardings.HandedIn)
         assert (done.onboarding.state, done.onboarding.issuance_id) == (S.ISSUING, ordered.issuance_id)
         await Engine(klucznik).run_until_idle()
         assert (await onboardings.find(klucznik, ready.id, STAFF)).state is S.DONE

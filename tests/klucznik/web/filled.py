@@ -12,7 +12,7 @@ from tests.klucznik.world import company, context_of, installed, owner, set_limi
 
 from klucznik.domain.accounts import LinkPurpose
 from klucznik.domain.connections import Method
-from klucznik.domain.onboarding import Onboarding
+from klucznik.domain.onboarding import Onboarding, Setback, being_checked, not_signed_in
 from klucznik.domain.roles import Principal, Role
 from klucznik.services import onboarding as onboardings
 from klucznik.services import webhooks
@@ -20,8 +20,10 @@ from klucznik.services.account_links import make_link
 from klucznik.services.browser_sessions import open_session
 from klucznik.services.engine import Engine
 from klucznik.services.imports import bring
+from klucznik.services.installation import Installation
 from klucznik.services.invitations import invite
 from klucznik.services.issue import Issued, issue
+from klucznik.services.onboarding import rows
 from klucznik.services.operator import set_operator
 from klucznik.services.telling import Outlets, tell_until_idle
 
@@ -126,7 +128,20 @@ async def _others(site: Site, by: Principal) -> list[Onboarding]:
     granted = await _refused(site, by)
     operator = await onboardings.proposed_grant(klucznik, granted.id, by)
     await onboardings.grant(klucznik, granted.id, by, operator_nip=operator.operator.nip)
-    return [*bringing, granting, waiting, given_up, granted]
+    checked = await _checked(klucznik, by)
+    return [*bringing, granting, waiting, given_up, granted, checked, await _unchecked(klucznik, by)]
+
+
+async def _checked(klucznik: Installation, by: Principal) -> Onboarding:
+    """Its document is with KSeF."""
+    asked = await begun(klucznik, by=by)
+    return await rows.saved(klucznik, being_checked(asked, "1" * 32, klucznik.clock.now()))
+
+
+async def _unchecked(klucznik: Installation, by: Principal) -> Onboarding:
+    """KSeF has refused who signed."""
+    asked = await begun(klucznik, by=by)
+    return await rows.saved(klucznik, not_signed_in(asked, Setback.SIGN_IN_REFUSED, 415))
 
 
 def _to_revoke(refused: Onboarding) -> str:

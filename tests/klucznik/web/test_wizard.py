@@ -5,15 +5,30 @@ import re
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from sqlalchemy import select
 from tests.klucznik.offices import NAME, connection_of, employee, office, told
 from tests.klucznik.onboardings import STAFF, by_another_program
 from tests.klucznik.web.readers import Reader, reader
 from tests.klucznik.web.worlds import PUBLIC_URL, SETTINGS
-from tests.klucznik.world import accepted, company, context_of, filed, installed, owner, set_limits, some_nip
+from tests.klucznik.world import (
+    accepted,
+    checked,
+    company,
+    context_of,
+    filed,
+    installed,
+    owner,
+    person,
+    set_limits,
+    slow_to_check,
+    some_nip,
+    some_pesel,
+)
 
 from klucznik.domain.accounts import PROOF_LASTS
 from klucznik.domain.connections import Method
@@ -24,6 +39,7 @@ from klucznik.services.certificates import programs_of
 from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
 from klucznik.services.issue import held_pair, issue
+from klucznik.storage.schema_people import web_sessions
 from ksef_sandbox import Sandbox
 
 NIP = "5265877635"
@@ -303,3 +319,65 @@ async def test_whoever_was_invited_takes_away_only_what_they_have_signed_for(kse
         await client.press("Nadaj uprawnienie")
         assert client.heading == "Firma połączona z KSeF"
         assert (await client.open(f"{at}/download")).answer.status_code == 404
+
+
+async def test_a_signature_that_ksef_checks_for_minutes_is_waited_for_by_nobody(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with slow_to_check(tmp_path, ksef) as (klucznik, clock), reader(klucznik) as anna:
+        await to_the_signature(anna, nip)
+        at = anna.path
+        await sign(anna, owner(nip, ksef))
+        assert (anna.path, anna.heading) == (at, "KSeF sprawdza podpis")
+        assert "Stronę można zamknąć" in anna.text
+        assert anna.page.xpath("//noscript/meta[@http-equiv='refresh']")
+        assert anna.page.xpath(f"//*[@sse-connect='{at}/events']")
+        # A second one, from another window, is not sent; nor does a reload send anything.
+        files = {"signed": ("signed.xml", b"<xml/>")}
+        csrf = anna.page.xpath("//input[@name='csrf']/@value")[0]
+        second = await anna.client.post(f"{at}/signature", data={"csrf": csrf}, files=files)
+        assert (second.status_code, second.headers["location"]) == (303, at)
+        assert (await anna.open(at)).heading == "KSeF sprawdza podpis"
+        assert "KSeF sprawdza podpis" in (await anna.open("/connect")).text
+        assert len(ksef.requests(method="POST", path="/auth/xades-signature")) == 1
+        await checked(klucznik, clock)
+        assert (await anna.open(at)).heading == "Limity KSeF przed wygenerowaniem"
+
+
+async def test_a_refusal_that_comes_after_minutes_is_told_on_the_page(ksef: Sandbox, tmp_path: Path) -> None:
+    async with slow_to_check(tmp_path, ksef) as (klucznik, clock), reader(klucznik) as anna:
+        await to_the_signature(anna, some_nip())
+        at = anna.path
+        await sign(anna, person(some_pesel(), ksef))
+        assert anna.heading == "KSeF sprawdza podpis"
+        await checked(klucznik, clock)
+        assert (await anna.open(at)).heading == "Podpisz dokument"
+        assert "KSeF odrzucił ten podpis" in anna.warnings
+        assert "nie ma uprawnień w KSeF do podanego NIP-u" in anna.warnings
+
+
+async def test_the_browser_of_a_client_is_proved_by_a_signature_that_was_checked_and_not_before(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    async with slow_to_check(tmp_path, ksef) as (klucznik, clock), stranger(klucznik) as client:
+        await client.open(f"/i/{(await invitations.invite(klucznik, STAFF, nip)).token}")
+        await client.press("Zaczynam")
+        await client.press("Połącz firmę z KSeF")
+        at = client.path
+        await client.press("Dalej", signer="person")
+        await client.press("Dalej", method="certificates")
+        await sign(client, owner(nip, ksef))
+        assert client.heading == "KSeF sprawdza podpis"
+        assert await proofs(klucznik) == [None]
+        await checked(klucznik, clock)
+        await client.open(at)
+        await client.press("Wygeneruj 2 certyfikaty")
+        await Engine(klucznik).run_until_idle()
+        assert (await client.open(f"{at}/download")).heading == "Certyfikaty dla innego programu"
+
+
+async def proofs(klucznik: Installation) -> list[datetime | None]:
+    """When those who are signed in here have proved who they are."""
+    return await klucznik.database.read(
+        lambda transaction: list(transaction.execute(select(web_sessions.c.proved_at)).scalars())
+    )

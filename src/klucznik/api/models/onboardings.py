@@ -36,6 +36,8 @@ EXAMPLE = {
     "name": "Piekarnia Kłos",
     "state": "limits",
     "setback": None,
+    "refused_code": None,
+    "checking_since": None,
     "signer": "person",
     "method": "certificates",
     "subject": {"type": "Pesel", "value": "80010112294"},
@@ -79,6 +81,10 @@ class BareOnboarding(Model):
     name: str | None
     state: OnboardingState = Field(description="What is to be done next")
     setback: Setback | None = Field(description="Why it is at an earlier step, where nobody went there")
+    refused_code: int | None = Field(description="Of KSeF, where the setback is that it has refused the sign-in")
+    checking_since: Moment | None = Field(
+        description="When the signed document was handed in that KSeF is checking; null: none is"
+    )
     signer: SignerKind | None
     method: Method | None
     subject: Subject | None = Field(description="Who has signed; the limits and certificates are theirs")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from klucznik.domain.connections import Method
 from klucznik.domain.issuance import Issuance
 from klucznik.domain.onboarding import (
     Onboarding,
     OnboardingState,
     SignerKind,
+    given_up,
     gone_back,
     may_go_back,
     method_chosen,
@@ -75,7 +74,7 @@ async def give_up(installation: Installation, onboarding_id: str, by: Principal)
     if await _running(installation, onboarding) is None:
         await logins.ended(installation, onboarding)
     # What still runs needs the session, and ends it; here it is forgotten with the end.
-    return await rows.saved(installation, replace(onboarding, state=OnboardingState.GIVEN_UP))
+    return await rows.saved(installation, given_up(onboarding))
 
 
 async def _back(installation: Installation, onboarding: Onboarding, to: OnboardingState) -> Onboarding:

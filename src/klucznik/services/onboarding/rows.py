@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Transaction
 from klucznik.domain.audit import Event
 from klucznik.domain.connections import Method, parse_connection_name
 from klucznik.domain.identifiers import Context
-from klucznik.domain.onboarding import Onboarding, OnboardingState, connected, may_follow
+from klucznik.domain.onboarding import Onboarding, OnboardingState, as_of, connected, may_follow
 from klucznik.domain.roles import Action, Principal
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError
@@ -105,9 +105,10 @@ async def of_invitation(installation: Installation, by: Principal) -> Onboarding
     invitation_id = by.invitation_id
     if invitation_id is None:
         return None
-    return await installation.database.read(
+    found = await installation.database.read(
         lambda transaction: onboardings.of_invitation(transaction, installation.environment, invitation_id)
     )
+    return None if found is None else as_of(found, installation.clock.now())
 
 
 async def unfinished(
@@ -118,12 +119,13 @@ async def unfinished(
     Args:
         before: `Onboarding.place` of the last one of the page before.
     """
-    begun_by = None if rights.sees_all(by) else by.id
-    return await installation.database.read(
+    begun_by, now = None if rights.sees_all(by) else by.id, installation.clock.now()
+    found = await installation.database.read(
         lambda transaction: onboardings.page(
             transaction, installation.environment, begun_by=begun_by, nip=by.nip, before=before, size=size
         )
     )
+    return [as_of(one, now) for one in found]
 
 
 async def unfinished_of(installation: Installation, context: Context, by: Principal) -> Onboarding | None:
@@ -158,18 +160,19 @@ async def done(installation: Installation, onboarding: Onboarding, method: Metho
 
 def reload(installation: Installation, transaction: Transaction, onboarding_id: str) -> Onboarding:
     """As it is now; raises InputError ``onboarding_unknown``."""
-    found = onboardings.load(transaction, installation.environment, onboarding_id)
-    if found is None:
-        raise rights.unknown(onboarding_id)
-    return found
+    return _there(installation, onboarding_id, onboardings.load(transaction, installation.environment, onboarding_id))
 
 
 def to_change(installation: Installation, transaction: Transaction, onboarding_id: str) -> Onboarding:
     """As it is now, and as it stays until the transaction ends; raises as `reload`."""
     found = onboardings.load(transaction, installation.environment, onboarding_id, to_change=True)
+    return _there(installation, onboarding_id, found)
+
+
+def _there(installation: Installation, onboarding_id: str, found: Onboarding | None) -> Onboarding:
     if found is None:
         raise rights.unknown(onboarding_id)
-    return found
+    return as_of(found, installation.clock.now())
 
 
 async def reloaded(installation: Installation, onboarding: Onboarding) -> Onboarding:

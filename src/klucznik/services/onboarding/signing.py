@@ -1,19 +1,34 @@
-"""Signing in: with a document that was signed in another program, or with a key at hand. The login then rests here."""
+"""Signing in: with a document that was signed in another program, or with a key at hand. The login then rests here.
+
+KSeF may take many minutes to check a signature. Whoever has handed it in is answered meanwhile, and the row tells.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.audit import Event
 from klucznik.domain.issuance import Issuance
-from klucznik.domain.onboarding import Onboarding, OnboardingState, signed_in
+from klucznik.domain.onboarding import (
+    Onboarding,
+    OnboardingState,
+    Setback,
+    being_checked,
+    document_given,
+    not_signed_in,
+    signed_in,
+)
 from klucznik.domain.roles import Principal
 from klucznik.domain.signature_requests import Purpose, SignatureRequest
-from klucznik.errors import InputError
+from klucznik.errors import InputError, KlucznikError, SignInRefused
 from klucznik.services import signing
+from klucznik.services.background import Reached
 from klucznik.services.installation import Installation
 from klucznik.services.onboarding import logins, rows
 from klucznik.services.onboarding.taking_up import taken_up
@@ -25,6 +40,8 @@ from klucznik.storage import issuances, operators, signature_requests
 
 if TYPE_CHECKING:
     from klucznik.keys.credential import Credential
+
+_log = logging.getLogger("klucznik.onboarding")
 
 
 @dataclass(frozen=True)
@@ -50,14 +67,18 @@ async def ask_for_document(
     """The document to sign, with its deadline: the one that waits already, or a fresh one.
 
     Args:
-        anew: a fresh one in any case. One that was taken away before may be handed in all the same.
+        anew: a fresh one in any case. One that was taken away before may be handed in all the same; nothing comes any
+            more of one that is being checked.
 
     Raises:
-        InputError: ``onboarding_unknown``; ``onboarding_elsewhere``: no signature is wanted.
+        InputError: ``onboarding_unknown``; ``onboarding_elsewhere``: no signature is wanted;
+            ``signature_being_checked``.
         KsefUnavailable: KSeF gives no challenge now.
     """
     onboarding = await rows.to_go_on(installation, onboarding_id, by)
     rows.check_state(onboarding, OnboardingState.SIGN)
+    if not anew:
+        _check_none_is_checked(onboarding)
     waiting = None if anew else await document_of(installation, onboarding)
     if waiting is not None:
         return waiting
@@ -70,7 +91,7 @@ async def ask_for_document(
     def commit(transaction: Transaction) -> None:
         there = rows.to_change(installation, transaction, onboarding.id)
         if there.state is OnboardingState.SIGN:
-            rows.save(installation, transaction, replace(there, signature_request_id=request.id))
+            rows.save(installation, transaction, document_given(there, request.id))
 
     await installation.database.write(commit)
     return request
@@ -92,23 +113,38 @@ async def hand_in(
     by: Principal,
     signed: bytes,
     *,
+    admitted: Callable[[], Awaitable[None]] | None = None,
     listener: Listener = unheard,
-) -> HandedIn:
+) -> HandedIn | Onboarding:
     """Check a signed document here, then sign in with it.
 
     Args:
         signed: the file, as the other program has written it.
+        admitted: done when somebody was signed in, however late.
+
+    Returns:
+        what has come of it; or, where KSeF takes longer than anybody waits for an answer (`Background`), the onboarding
+        as it is: `checking_since` says that it is being checked, and a setback will say if nothing comes of it.
 
     Raises:
-        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``signed_for_something_else``
-            (a document of ours, but not of this onboarding); ``control_by_operator``; as `services.signing.hand_in`.
+        InputError: ``onboarding_unknown``, ``onboarding_elsewhere``; ``signature_being_checked``;
+            ``signed_for_something_else`` (a document of ours, but not of this onboarding); ``control_by_operator``; as
+            `services.signing.hand_in`.
         SignedDocumentError, SignInRefused, KsefUnavailable: as `services.signing.hand_in`.
     """
     onboarding = await rows.to_go_on(installation, onboarding_id, by)
     rows.check_state(onboarding, OnboardingState.SIGN)
+    _check_none_is_checked(onboarding)
     request = await signing.request_of(installation, signed, onboarding=onboarding.id)
-    done = await signing.hand_in(installation, request, signed, listener=listener)
-    return HandedIn(await _admitted(installation, onboarding, done.signed_in), done.signed_by)
+
+    async def to_the_end(reached: Reached) -> HandedIn:
+        handed_in = await _checked(installation, onboarding, request, signed, listener, reached)
+        if admitted is not None:
+            await admitted()
+        return handed_in
+
+    done = await installation.background.see_to(to_the_end)
+    return done or await rows.reloaded(installation, onboarding)
 
 
 async def sign_in_with_key(
@@ -138,18 +174,83 @@ async def sign_in_with_key(
     )
 
 
-async def _admitted(installation: Installation, onboarding: Onboarding, admitted: SignedIn) -> Onboarding:
-    """Remember who has signed, with the login; what was ordered before goes on with it."""
+async def _checked(
+    installation: Installation,
+    onboarding: Onboarding,
+    request: SignatureRequest,
+    signed: bytes,
+    listener: Listener,
+    reached: Reached,
+) -> HandedIn:
+    """To the end; the row says when it began, and why nothing has come of it."""
+    since: datetime | None = None
+
+    def begun(transaction: Transaction) -> None:
+        nonlocal since
+        there = rows.to_change(installation, transaction, onboarding.id)
+        rows.check_state(there, OnboardingState.SIGN)
+        _check_none_is_checked(there)
+        since = installation.clock.now()
+        rows.save(installation, transaction, being_checked(there, request.id, since))
+
+    try:
+        done = await signing.hand_in(
+            installation, request, signed, recorded=begun, checked=lambda _: reached(), listener=listener
+        )
+        return HandedIn(await _admitted(installation, onboarding, done.signed_in, since), done.signed_by)
+    except BaseException as error:
+        if since is not None:
+            await _set_back(installation, onboarding, since, error)
+        raise
+
+
+async def _set_back(installation: Installation, onboarding: Onboarding, since: datetime, error: BaseException) -> None:
+    setback, code = Setback.SIGN_IN_UNFINISHED, None
+    if isinstance(error, SignInRefused):
+        setback, code = Setback.SIGN_IN_REFUSED, error.code
+    elif isinstance(error, InputError) and error.reason == "control_by_operator":
+        setback = Setback.SIGNED_BY_OPERATOR
+
+    def commit(transaction: Transaction) -> None:
+        there = rows.to_change(installation, transaction, onboarding.id)
+        if there.checking_since == since:  # otherwise it has gone on meanwhile
+            rows.save(installation, transaction, not_signed_in(there, setback, code))
+
+    try:
+        await installation.database.write(commit)
+    except KlucznikError as lost:  # the first error is told; the row says it when nobody can be at it any more
+        _log.warning("onboarding %s does not say that nobody was signed in: %s", onboarding.id, lost)
+
+
+def _check_none_is_checked(onboarding: Onboarding) -> None:
+    if onboarding.checking_since is not None:
+        raise InputError("signature_being_checked")
+
+
+async def _admitted(
+    installation: Installation, onboarding: Onboarding, admitted: SignedIn, since: datetime | None = None
+) -> Onboarding:
+    """Remember who has signed, with the login; what was ordered before goes on with it.
+
+    Args:
+        since: of the check whose end it is, where the row says that one is under way.
+    """
+
+    def awaited(there: Onboarding) -> None:
+        # Somebody may have gone back meanwhile, or have come by a new link: nobody is signed in behind their back.
+        if there.state is not OnboardingState.SIGN or (since is not None and there.checking_since != since):
+            raise InputError("onboarding_elsewhere", state=there.state.value)
+
     try:
         await _check_not_the_operator(installation, onboarding, admitted)
         issuance = await _going_on(installation, onboarding)
         if issuance is not None:
-            return await taken_up(installation, onboarding, admitted, issuance)
+            return await taken_up(installation, onboarding, admitted, issuance, awaited)
         sealed = logins.seal(installation, onboarding, admitted)
 
         def commit(transaction: Transaction) -> Onboarding:
             there = rows.to_change(installation, transaction, onboarding.id)
-            rows.check_state(there, OnboardingState.SIGN)
+            awaited(there)
             logins.keep(transaction, sealed, now=installation.clock.now())
             saved = rows.save(installation, transaction, signed_in(there, admitted.subject, going_on=False))
             record(installation, transaction, saved, Event.ONBOARDING_SIGNED_IN)

@@ -5,6 +5,8 @@ So there is no moment in which a crash, or somebody who confirms at the same tim
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.issuance import Issuance
@@ -64,16 +66,20 @@ async def order(
 
 
 async def taken_up(
-    installation: Installation, onboarding: Onboarding, admitted: SignedIn, issuance: Issuance
+    installation: Installation,
+    onboarding: Onboarding,
+    admitted: SignedIn,
+    issuance: Issuance,
+    awaited: Callable[[Onboarding], None],
 ) -> Onboarding:
-    """What was ordered before goes on with a new login."""
+    """What was ordered before goes on with a new login; `awaited` raises where that is not looked for any more."""
     sealed, now = logins.seal(installation, onboarding, admitted), installation.clock.now()
     saved = onboarding
 
     def record(transaction: Transaction, found: Issuance) -> None:
         nonlocal saved
         there = rows.to_change(installation, transaction, onboarding.id)
-        rows.check_state(there, OnboardingState.SIGN)
+        awaited(there)
         logins.keep(transaction, sealed, now=now)
         going_on = not found.state.ended
         saved = rows.save(installation, transaction, signed_in(there, admitted.subject, going_on=going_on))
