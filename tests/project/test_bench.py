@@ -17,9 +17,8 @@ def bench(*words: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("line", [[], ["--tls"]])
-def test_bench_pair_weighs_both_clients_at_the_same_calls(line: list[str]) -> None:
-    report = json.loads(bench("pair", "--rtt-ms", "1", "--repeats", "1", "--json", *line))
+def test_bench_pair_weighs_both_clients_at_the_same_calls() -> None:
+    report = json.loads(bench("pair", "--rtt-ms", "1", "--repeats", "1", "--json", "--tls"))
     to_pair, whole = report["tables"].values()
     for table in (to_pair, whole):
         ours, theirs, _ = table
@@ -75,7 +74,7 @@ def test_bench_durable_weighs_pairs_with_and_without_and_what_waits() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [["pair", "--repeats", "0"], ["cli", "--repeats", "few"], ["sandbox", "--subjects", "0"], ["everything"], []],
+    [["pair", "--repeats", "0"], ["everything"]],
 )
 def test_bench_refuses_what_it_does_not_know(wrong: list[str]) -> None:
     done = subprocess.run(
