@@ -63,6 +63,8 @@ class BareOnboarding(TypedDict):
     name: str | None
     state: OnboardingState
     setback: Setback | None
+    refused_code: int | None
+    checking_since: str | None
     signer: SignerKind | None
     method: Method | None
     subject: Subject | None
@@ -593,6 +595,8 @@ class Onboarding(TypedDict):
     name: str | None
     state: OnboardingState
     setback: Setback | None
+    refused_code: int | None
+    checking_since: str | None
     signer: SignerKind | None
     method: Method | None
     subject: Subject | None
@@ -850,7 +854,15 @@ Risk = Literal[
 
 
 Setback = Literal[
-    "login_over", "signer_refused", "issuance_rejected", "issuance_cancelled", "limits_shrank", "issued_for_another"
+    "login_over",
+    "signer_refused",
+    "issuance_rejected",
+    "issuance_cancelled",
+    "limits_shrank",
+    "sign_in_refused",
+    "sign_in_unfinished",
+    "signed_by_operator",
+    "issued_for_another",
 ]
 
 
