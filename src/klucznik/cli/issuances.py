@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from klucznik.cli.commands import credential_of, show_outcome, start, with_installation
-from klucznik.cli.options import P12, AsJson, Cert, Key, PasswordEnv
+from klucznik.cli.options import (
+    P12,
+    AsJson,
+    Cert,
+    Key,
+    MaybeLogFormat,
+    MetricsPort,
+    OneLogLevel,
+    PasswordEnv,
+)
 from klucznik.cli.output import Output
 from klucznik.cli.signing import External, OutFile, have_signed, wants_external
 from klucznik.cli.state import Settings
 from klucznik.clock import by_the_machine
-from klucznik.operations import LogFormat, LogLevel
+from klucznik.operations import LogLevel
 
 if TYPE_CHECKING:
     from klucznik.cli import issuance_pictures
@@ -131,19 +140,9 @@ def worker(
     ctx: typer.Context,
     at_once: Annotated[int, typer.Option("--at-once", min=1, max=256, metavar="N", help="help.at_once")] = 16,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="help.until_idle")] = False,
-    log_format: Annotated[
-        LogFormat | None,
-        typer.Option("--log-format", envvar="KLUCZNIK_LOG_FORMAT", metavar="json|text", help="help.log_format"),
-    ] = None,
-    log_level: Annotated[
-        LogLevel,
-        typer.Option(
-            "--log-level", envvar="KLUCZNIK_LOG_LEVEL", metavar="debug|info|warning|error", help="help.log_level"
-        ),
-    ] = LogLevel.INFO,
-    metrics_port: Annotated[
-        int | None, typer.Option("--metrics-port", min=0, max=65535, metavar="N", help="help.metrics_port")
-    ] = None,
+    log_format: MaybeLogFormat = None,
+    log_level: OneLogLevel = LogLevel.INFO,
+    metrics_port: MetricsPort = None,
     metrics_host: Annotated[
         str, typer.Option("--metrics-host", metavar="HOST", help="help.metrics_host")
     ] = "127.0.0.1",

@@ -15,6 +15,7 @@ import typer
 from klucznik.domain.key_uri import SCHEME, KeyUri
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import CredentialError, InputError
+from klucznik.operations import LogFormat, LogLevel
 
 if TYPE_CHECKING:
     from klucznik.cli.state import Settings
@@ -30,6 +31,17 @@ Key = Annotated[str | None, typer.Option("--key", metavar="FILE|URI", help="help
 P12 = Annotated[Path | None, typer.Option("--p12", metavar="FILE", help="help.p12")]
 PasswordEnv = Annotated[str | None, typer.Option("--key-password-env", metavar="NAME", help="help.password_env")]
 AsJson = Annotated[bool, typer.Option("--json", help="help.json")]
+MaybeLogFormat = Annotated[
+    LogFormat | None,
+    typer.Option("--log-format", envvar="KLUCZNIK_LOG_FORMAT", metavar="json|text", help="help.log_format"),
+]
+OneLogLevel = Annotated[
+    LogLevel,
+    typer.Option("--log-level", envvar="KLUCZNIK_LOG_LEVEL", metavar="debug|info|warning|error", help="help.log_level"),
+]
+MetricsPort = Annotated[
+    int | None, typer.Option("--metrics-port", min=0, max=65535, metavar="N", help="help.metrics_port")
+]
 
 
 def parsed(parse: Callable[[str], T], text: str) -> T:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from klucznik.cli.commands import start, with_installation
-from klucznik.cli.options import AsJson
+from klucznik.cli.options import AsJson, MaybeLogFormat, MetricsPort, OneLogLevel
 from klucznik.domain.environments import Environment
 from klucznik.errors import InputError
 from klucznik.operations import LogFormat, LogLevel
@@ -43,19 +43,9 @@ def serve(
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="help.serve.demo")] = False,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="help.serve.no_worker")] = False,
-    log_format: Annotated[
-        LogFormat | None,
-        typer.Option("--log-format", envvar="KLUCZNIK_LOG_FORMAT", metavar="json|text", help="help.log_format"),
-    ] = None,
-    log_level: Annotated[
-        LogLevel,
-        typer.Option(
-            "--log-level", envvar="KLUCZNIK_LOG_LEVEL", metavar="debug|info|warning|error", help="help.log_level"
-        ),
-    ] = LogLevel.INFO,
-    metrics_port: Annotated[
-        int | None, typer.Option("--metrics-port", min=0, max=65535, metavar="N", help="help.metrics_port")
-    ] = None,
+    log_format: MaybeLogFormat = None,
+    log_level: OneLogLevel = LogLevel.INFO,
+    metrics_port: MetricsPort = None,
     metrics_host: Annotated[
         str | None, typer.Option("--metrics-host", metavar="HOST", help="help.metrics_host")
     ] = None,
