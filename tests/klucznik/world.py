@@ -58,14 +58,21 @@ class SandboxClock:
 
 
 class HeldClock(SandboxClock):
-    """Whoever waits does so until the test lets time go on."""
+    """Whoever waits does so until the test lets time go on.
+
+    Attributes:
+        somebody_waits: set once KSeF has been asked and is waited for.
+        goes_on: for the test to set.
+    """
 
     def __init__(self, ksef: Sandbox) -> None:
         super().__init__(ksef)
         self.ksef = ksef
+        self.somebody_waits = asyncio.Event()
         self.goes_on = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
+        self.somebody_waits.set()
         await self.goes_on.wait()
         await super().sleep(seconds)
 

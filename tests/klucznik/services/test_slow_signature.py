@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.klucznik.offices import signed_in_as
 from tests.klucznik.onboardings import STAFF, begun, by_another_program
-from tests.klucznik.world import checked, installed, owner, person, slow_to_check, some_nip, some_pesel
+from tests.klucznik.world import HeldClock, checked, installed, owner, person, slow_to_check, some_nip, some_pesel
 
 from klucznik.domain.onboarding import Onboarding, OnboardingState, Setback
 from klucznik.domain.roles import ACTIONS, Principal, Role
@@ -25,12 +25,14 @@ S = OnboardingState
 async def handed_in(
     klucznik: Installation, asked: Onboarding, credential: Credential, by: Principal = STAFF
 ) -> Onboarding:
-    """The document, signed and with KSeF."""
+    """The document, signed and with KSeF, which checks it."""
+    assert isinstance(klucznik.clock, HeldClock)
     document = (await onboardings.ask_for_document(klucznik, asked.id, by)).document
     there = await onboardings.hand_in(klucznik, asked.id, by, by_another_program(document, credential))
     assert isinstance(there, Onboarding)
     assert there.state is S.SIGN
     assert there.checking_since is not None
+    await klucznik.clock.somebody_waits.wait()
     return there
 
 

@@ -338,6 +338,7 @@ async def test_a_signature_that_ksef_checks_for_minutes_is_waited_for_by_nobody(
         assert (second.status_code, second.headers["location"]) == (303, at)
         assert (await anna.open(at)).heading == "KSeF sprawdza podpis"
         assert "KSeF sprawdza podpis" in (await anna.open("/connect")).text
+        await clock.somebody_waits.wait()
         assert len(ksef.requests(method="POST", path="/auth/xades-signature")) == 1
         await checked(klucznik, clock)
         assert (await anna.open(at)).heading == "Limity KSeF przed wygenerowaniem"
