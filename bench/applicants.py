@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from klucznik.domain.identifiers import Subject, SubjectType, nip_checksum_ok
-from klucznik.keys.test_credential import write_test_credential
+from klucznik.keys.credential import Credential
+from klucznik.keys.holder import read_holder
+from klucznik.keys.test_credential import self_signed, write_test_credential
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,24 @@ class Applicant:
         return self.nip, str(self.certificate), str(self.key)
 
 
-def applicants(directory: Path) -> Iterator[Applicant]:
-    """As many as are asked for, with valid checksums; their files lie in `directory`."""
+def valid_nips() -> Iterator[str]:
+    """As many as are asked for."""
     for number in count(521_000_000):
         for digit in range(10):
             nip = f"{number}{digit}"
             if nip_checksum_ok(nip):
-                subject = Subject(SubjectType.NIP, nip)
-                files = write_test_credential(directory / nip, subject, now=datetime.now(UTC))
-                yield Applicant(nip, files.certificate_file, files.key_file)
+                yield nip
+
+
+def applicants(directory: Path) -> Iterator[Applicant]:
+    """As many as are asked for; their files lie in `directory`."""
+    for nip in valid_nips():
+        files = write_test_credential(directory / nip, Subject(SubjectType.NIP, nip), now=datetime.now(UTC))
+        yield Applicant(nip, files.certificate_file, files.key_file)
+
+
+def seal(nip: str) -> Credential:
+    """The same without files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = self_signed(Subject(SubjectType.NIP, nip), key, now=datetime.now(UTC) - timedelta(minutes=1))
+    return Credential(made, key, "bench.crt", "bench.key", read_holder(made))

@@ -13,9 +13,10 @@ import httpx
 from sqlalchemy import Engine, event
 
 from bench.portfolio import fill
+from bench.wizard import steps
 from klucznik.access.settings import WebSettings
 from klucznik.domain.accounts import User
-from klucznik.domain.roles import Action, Role
+from klucznik.domain.roles import ACTIONS, Action, Principal, Role
 from klucznik.server.app import create_app
 from klucznik.services import calendar
 from klucznik.services.api_keys import make_key
@@ -23,6 +24,7 @@ from klucznik.services.browser_sessions import open_session
 from klucznik.services.calendar import Month
 from klucznik.services.installation import Installation
 from klucznik.storage import users
+from ksef_sandbox import Sandbox
 
 URL = "https://klucznik.example"
 
@@ -73,52 +75,47 @@ def counted() -> Iterator[list[str]]:
 
 @asynccontextmanager
 async def office(home: Path, count: int, *, database_url: str | None = None) -> AsyncIterator[Office]:
-    """Made anew. No KSeF is there, and none is asked."""
-    opened = await Installation.open(home, ksef_url="http://127.0.0.1:9/v2", database_url=database_url)
-    async with opened as klucznik:
-        nips = await fill(klucznik, count)
-        transport = httpx.ASGITransport(app=create_app(klucznik, WebSettings(public_url=URL)))
-        async with httpx.AsyncClient(transport=transport, base_url=URL, timeout=60) as client:
-            await _sign_in(klucznik, client)
-            yield Office(client, await _addresses(klucznik, client, nips))
+    """Made anew, beside a local KSeF in this process, which answers at once."""
+    with Sandbox() as ksef:
+        ksef.set(auth_delay_ms=0, enroll_delay_ms=0, rate_profile="off")
+        async with await Installation.open(home, ksef_url=ksef.base_url, database_url=database_url) as klucznik:
+            nips = await fill(klucznik, count)
+            transport = httpx.ASGITransport(app=create_app(klucznik, WebSettings(public_url=URL)))
+            async with httpx.AsyncClient(transport=transport, base_url=URL, timeout=60) as client:
+                anna = await _signed_in(klucznik, client)
+                pages = await _pages(klucznik, client, nips)
+                yield Office(client, pages | await steps(klucznik, ksef, anna))
 
 
-async def _sign_in(klucznik: Installation, client: httpx.AsyncClient) -> None:
+async def _signed_in(klucznik: Installation, client: httpx.AsyncClient) -> Principal:
     now = klucznik.clock.now()
     anna = User(id="a" * 32, email="anna@biuro.example", name="Anna", role=Role.ADMINISTRATOR, created_at=now)
     await klucznik.database.write(lambda transaction: users.add(transaction, anna, now=now))
-    token, session = await open_session(klucznik, user_id=anna.id)
+    token, _ = await open_session(klucznik, user_id=anna.id)
     client.cookies.set("__Host-klucznik", token, domain="klucznik.example")
-    client.headers["X-CSRF-Token"] = session.csrf
     key, _ = await make_key(klucznik, "bench", [Action.SEE], days=1)
     client.headers["Authorization"] = f"Bearer {key}"
+    return Principal(f"user:{anna.id}", anna.name, anna.role, ACTIONS[anna.role])
 
 
-async def _addresses(klucznik: Installation, client: httpx.AsyncClient, nips: list[str]) -> dict[str, str]:
-    steps = []
-    for nip, chosen in (("5265877635", {}), ("7762811692", {"signer": "person"})):
-        begun = await client.post("/connect", data={"nip": nip})
-        steps.append(begun.headers["location"])
-        for name, value in chosen.items():
-            await client.post(f"{steps[-1]}/{name}", data={name: value})
+async def _pages(klucznik: Installation, client: httpx.AsyncClient, nips: list[str]) -> dict[str, str]:
     dates = await calendar.feed(klucznik)
     month = Month.of(dates[len(dates) // 2].at)
+    one = nips[len(nips) // 2]
     return {
         "board": "/",
         "board, next page": await _following(client, "/"),
         "board, a name": "/?q=wojcik",
         "board, a name that is nowhere": "/?q=nikt+taki",
-        "board, a NIP": f"/?q={nips[len(nips) // 2]}",
+        "board, a NIP": f"/?q={one}",
         "board, attention by name": "/?attention=1&order=name",
         "board, one method by name": "/?method=certificates&order=name",
         "board, one health by date": "/?health=healthy&order=next",
-        "company": f"/companies/{nips[len(nips) // 2]}",
-        "company, timeline": f"/companies/{nips[len(nips) // 2]}/timeline",
+        "company": f"/companies/{one}",
+        "company, timeline": f"/companies/{one}/timeline",
         "calendar": f"/calendar?month={month}",
-        "wizard: NIP": "/connect",
-        "wizard: who signs": steps[0],
-        "wizard: method": steps[1],
         "API: connections": "/api/v1/connections",
+        "wizard: NIP": "/connect",
     }
 
 

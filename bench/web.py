@@ -21,6 +21,7 @@ NOTES = (
     "The application in the same process, asked one request after the other; SQL statements without BEGIN and COMMIT.",
     "CPU: the median of user and system time; the ratio compares them. A page with fewer rows (KiB) costs less.",
     "p50 and p95: wall time beside many.",
+    "The wizard's limits are asked of a local KSeF in the same process once in half a minute, not at each visit.",
 )
 
 

@@ -11,24 +11,23 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bench.applicants import seal
 from bench.marks import Moment
 from klucznik.clock import SystemClock
 from klucznik.domain.certificates import PAIR
 from klucznik.domain.environments import Environment, endpoint
-from klucznik.domain.identifiers import Context, Subject, SubjectType
+from klucznik.domain.identifiers import Context
 from klucznik.domain.issuance import IssuanceState
 from klucznik.keys.credential import Credential
 from klucznik.keys.csr import build_csr
 from klucznik.keys.generate import generate_key
-from klucznik.keys.holder import read_holder
-from klucznik.keys.test_credential import self_signed
 from klucznik.ksef.client import KsefClient
 from klucznik.ksef.kod2 import VerifyingKey, sign_link, verify_link
 from klucznik.ksef.session import Session
@@ -89,15 +88,9 @@ async def _each(pairs: int, at_once: int, job: Callable[[int], Awaitable[None]])
             all_of_them.create_task(one(number))
 
 
-def _credential(nip: str) -> Credential:
-    key = ec.generate_private_key(ec.SECP256R1())
-    made = self_signed(Subject(SubjectType.NIP, nip), key, now=datetime.now(UTC) - timedelta(minutes=1))
-    return Credential(made, key, "bench.crt", "bench.key", read_holder(made))
-
-
 async def run(base_url: str, home: Path, kind: str, pairs: int, at_once: int, first: int) -> tuple[Moment, Moment]:
     nips = [str(first + number) for number in range(pairs)]
-    credentials = [_credential(nip) for nip in nips]
+    credentials = [seal(nip) for nip in nips]
     if kind == "in-memory":
         async with KsefClient(endpoint(Environment.SANDBOX, base_url), clock=SystemClock()) as ksef:
             began = Moment.now()
