@@ -110,7 +110,7 @@ class Feed:
     _upto: int = field(default=0, init=False, repr=False)
     _followers: int = field(default=0, init=False, repr=False)
     _looking: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
-    _coming_and_going: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
+    _beginning: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition, init=False, repr=False)
 
     async def follow(
@@ -124,8 +124,9 @@ class Feed:
             lasts_s: it ends after so long; whoever comes again is asked again who they are.
         """
         ends = stopwatch() + lasts_s
-        await self._join()
+        self._followers += 1
         try:
+            await self._begin_to_look()
             position = after
             while stopwatch() < ends:
                 found = await self._after(position, choice)
@@ -135,7 +136,7 @@ class Feed:
                 if not found.more and not await self._wait(position, min(quiet_s, ends - stopwatch())):
                     yield None
         finally:
-            await self._leave()
+            self._leave()
 
     async def _after(self, position: int, choice: Choice) -> Page:
         if position < self._floor:
@@ -151,21 +152,19 @@ class Feed:
                 return True
         return False
 
-    async def _join(self) -> None:
-        async with self._coming_and_going:
-            self._followers += 1
+    async def _begin_to_look(self) -> None:
+        async with self._beginning:
             if self._looking is None:
                 self._floor = self._upto = await _newest(self.installation)
                 self._at_hand.clear()
                 self._looking = asyncio.create_task(self._look_for_ever())
 
-    async def _leave(self) -> None:
-        async with self._coming_and_going:
-            self._followers -= 1
-            if self._followers == 0 and self._looking is not None:
-                self._looking.cancel()
-                await asyncio.wait({self._looking})
-                self._looking = None
+    def _leave(self) -> None:
+        """Waits for nothing: whoever is cut off by their connection is broken off once more at every wait."""
+        self._followers -= 1
+        if self._followers == 0 and self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
 
     async def _look_for_ever(self) -> None:
         while True:

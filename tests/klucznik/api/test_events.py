@@ -27,15 +27,29 @@ async def stream(
     klucznik: Installation, caller: httpx.AsyncClient, last: str | None = None, **params: str
 ) -> AsyncIterator[AsyncIterator[dict[str, str]]]:
     """The events of a stream as they come, by a server of its own: in this process httpx would wait for its end."""
-    headers = {"authorization": caller.headers["authorization"], **({} if last is None else {"last-event-id": last})}
+    async with served_here(klucznik) as url, read(url, caller, last, **params) as heard:
+        yield heard
+
+
+@asynccontextmanager
+async def served_here(klucznik: Installation) -> AsyncIterator[str]:
     with listen("127.0.0.1", 0, option="--port") as listening:
-        async with (
-            served(create_app(klucznik, SETTINGS), listening, finish_within_s=1),
-            httpx.AsyncClient(base_url=url_of(listening), trust_env=False, headers=headers, timeout=60) as client,
-            client.stream("GET", "/api/v1/events/stream", params=params) as answer,
-        ):
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            yield _told(answer)
+        async with served(create_app(klucznik, SETTINGS), listening, finish_within_s=1):
+            yield url_of(listening)
+
+
+@asynccontextmanager
+async def read(
+    url: str, caller: httpx.AsyncClient, last: str | None = None, **params: str
+) -> AsyncIterator[AsyncIterator[dict[str, str]]]:
+    """The events of a stream as they come, until whoever reads it leaves."""
+    headers = {"authorization": caller.headers["authorization"], **({} if last is None else {"last-event-id": last})}
+    async with (
+        httpx.AsyncClient(base_url=url, trust_env=False, headers=headers, timeout=60) as client,
+        client.stream("GET", "/api/v1/events/stream", params=params) as answer,
+    ):
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield _told(answer)
 
 
 async def _told(answer: httpx.Response) -> AsyncIterator[dict[str, str]]:
@@ -104,6 +118,18 @@ async def test_a_stream_resumes_after_the_last_event_that_came(ksef: Sandbox, tm
     assert {one["event"] for one in (first, *others)} == {"connection.removed"}
 
 
+async def test_a_server_tells_events_again_after_all_who_followed_have_left(ksef: Sandbox, tmp_path: Path) -> None:
+    async with (
+        installed(tmp_path, ksef) as klucznik,
+        program(klucznik, "see") as caller,
+        served_here(klucznik) as url,
+    ):
+        for _ in range(3):
+            async with asyncio.timeout(60), read(url, caller) as heard:
+                await happened(klucznik, nip := some_nip())
+                assert json.loads((await anext(heard))["data"])["nip"] == nip
+
+
 async def test_the_example_of_the_page_follows_a_stream(ksef: Sandbox, tmp_path: Path) -> None:
     _, example = re.findall(r"(?ms)^```python\n(.*?)^```$", pages.page("docs/webhooks.md"))
     names: dict[str, Callable[[str, str, str], Iterator[dict[str, object]]]] = {}
@@ -111,11 +137,10 @@ async def test_the_example_of_the_page_follows_a_stream(ksef: Sandbox, tmp_path:
     async with installed(tmp_path, ksef) as klucznik, program(klucznik, "see") as caller:
         await happened(klucznik, nip := some_nip())
         key = caller.headers["authorization"].removeprefix("Bearer ")
-        with listen("127.0.0.1", 0, option="--port") as listening:
-            async with served(create_app(klucznik, SETTINGS), listening, finish_within_s=1):
-                events = names["follow"](url_of(listening), key, "0")
-                first = await asyncio.to_thread(next, events)
-                cast(Generator[object, None, None], events).close()
+        async with served_here(klucznik) as url:
+            events = names["follow"](url, key, "0")
+            first = await asyncio.to_thread(next, events)
+            cast(Generator[object, None, None], events).close()
     assert first["nip"] == nip
 
 
