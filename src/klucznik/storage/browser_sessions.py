@@ -67,6 +67,13 @@ def prove(transaction: Transaction, session: BrowserSession, *, now: datetime) -
     _change(transaction, session, proved_at=now)
 
 
+def disprove(transaction: Transaction, invitation_id: str) -> None:
+    """Of all browsers that came by an invitation none is proved any more."""
+    transaction.execute(
+        update(web_sessions).where(web_sessions.c.invitation_id == invitation_id).values(proved_at=None)
+    )
+
+
 def remove(transaction: Transaction, token_hash: str) -> None:
     transaction.execute(delete(web_sessions).where(web_sessions.c.token_hash == token_hash))
 

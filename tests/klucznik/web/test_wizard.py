@@ -382,3 +382,42 @@ async def proofs(klucznik: Installation) -> list[datetime | None]:
     return await klucznik.database.read(
         lambda transaction: list(transaction.execute(select(web_sessions.c.proved_at)).scalars())
     )
+
+
+async def test_who_signed_before_another_on_the_same_invitation_gets_no_keys_of_theirs(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    nip = some_nip()
+    bookkeeper = employee(nip, ksef, "InvoiceRead", "InvoiceWrite")
+    async with installed(tmp_path, ksef) as klucznik, stranger(klucznik) as first, stranger(klucznik) as second:
+        await first.open(f"/i/{(await invitations.invite(klucznik, STAFF, nip)).token}")
+        await first.press("Zaczynam")
+        await first.open("/invited")
+        await first.press("Połącz firmę z KSeF")
+        at = first.path
+        await first.press("Dalej", signer="representative")
+        await first.press("Dalej", method="certificates")
+        await sign(first, bookkeeper)
+        assert first.heading == "Limity KSeF przed wygenerowaniem"
+        # The link for another device goes to the owner, who signs there instead.
+        link = await link_for_another_device(first)
+        await second.open(link)
+        await second.press("Zaczynam")
+        await second.open(at)
+        csrf = second.page.xpath("//input[@name='csrf']/@value")[0]
+        await second.client.post(f"{at}/back", data={"csrf": csrf, "to": "sign"})
+        await second.open(at)
+        await sign(second, owner(nip, ksef))
+        await second.press("Wygeneruj 2 certyfikaty")
+        await Engine(klucznik).run_until_idle()
+        assert (await first.open(f"{at}/download")).answer.status_code == 403
+        assert (await second.open(f"{at}/download")).heading == "Certyfikaty dla innego programu"
+
+
+async def link_for_another_device(client: Reader) -> str:
+    await client.open("/invited")
+    csrf = client.page.xpath("//input[@name='csrf']/@value")[0]
+    shown = await client.client.post("/invited/device", data={"csrf": csrf})
+    found = re.search(r"/i/[\w-]{43}", shown.text)
+    assert found is not None
+    return found[0]

@@ -20,7 +20,7 @@ from klucznik.ksef.answers import TokenPair
 from klucznik.services.installation import Installation
 from klucznik.services.onboarding import rows
 from klucznik.services.sign_in import SignedIn, sign_out
-from klucznik.storage import sealed_secrets
+from klucznik.storage import browser_sessions, sealed_secrets
 from klucznik.storage.onboardings import SECRET
 
 
@@ -42,6 +42,15 @@ def keep(transaction: Transaction, sealed: tuple[SealedSecret, datetime], *, now
     """Save it in place of the one before."""
     sealed_secrets.forget_expired(transaction, SECRET, now=now)
     sealed_secrets.put(transaction, sealed[0], now=now, expires_at=sealed[1])
+
+
+def begin(
+    transaction: Transaction, onboarding: Onboarding, sealed: tuple[SealedSecret, datetime], *, now: datetime
+) -> None:
+    """Save that of whoever has just signed. A browser in which somebody has signed before is proved by that no more."""
+    keep(transaction, sealed, now=now)
+    if onboarding.invitation_id is not None:
+        browser_sessions.disprove(transaction, onboarding.invitation_id)
 
 
 @asynccontextmanager

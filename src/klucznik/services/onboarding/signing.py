@@ -251,7 +251,7 @@ async def _admitted(
         def commit(transaction: Transaction) -> Onboarding:
             there = rows.to_change(installation, transaction, onboarding.id)
             awaited(there)
-            logins.keep(transaction, sealed, now=installation.clock.now())
+            logins.begin(transaction, there, sealed, now=installation.clock.now())
             saved = rows.save(installation, transaction, signed_in(there, admitted.subject, going_on=False))
             record(installation, transaction, saved, Event.ONBOARDING_SIGNED_IN)
             return saved

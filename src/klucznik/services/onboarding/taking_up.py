@@ -80,7 +80,7 @@ async def taken_up(
         nonlocal saved
         there = rows.to_change(installation, transaction, onboarding.id)
         awaited(there)
-        logins.keep(transaction, sealed, now=now)
+        logins.begin(transaction, there, sealed, now=now)
         going_on = not found.state.ended
         saved = rows.save(installation, transaction, signed_in(there, admitted.subject, going_on=going_on))
 
