@@ -19,11 +19,14 @@ def main(url: str, nip: str) -> int:
             print(f"Not now: {refused.problem['detail']}")
             return 1
         print(f"requests left: {limits['enrollment']['remaining']}, slots left: {limits['certificate']['remaining']}")
-        ordered = klucznik.order_issuance({"nip": nip, "another_pair": True}, prefer="wait=60")["issuance"]
-        if ordered is None or ordered["state"] != "refused":
-            print("a valid pair is held already" if ordered is None else f"the issuance is {ordered['state']}")
+        ordered = klucznik.order_issuance({"nip": nip, "another_pair": True}, prefer="wait=60")
+        for certificate in ordered["certificates"]:
+            print(f"{certificate['type']}: {certificate['serial']}, until {certificate['valid_to']}")
+        issuance = ordered["issuance"]
+        print("a valid pair is held already" if issuance is None else f"the issuance is {issuance['state']}")
+        if issuance is None or issuance["state"] != "refused":
             return 0
-        for remedy in klucznik.get_remedies(ordered["id"])["remedies"]:
+        for remedy in klucznik.get_remedies(issuance["id"])["remedies"]:
             print(f"- {remedy['title']}: {remedy['effect']}")
         return 3
 

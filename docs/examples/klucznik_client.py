@@ -407,6 +407,23 @@ class Issuance(TypedDict):
     requests: list[CertificateRequest]
 
 
+class IssuanceDetail(TypedDict):
+    # An issuance with the certificates that have come of it.
+    id: str
+    context: Company
+    subject: Subject
+    state: IssuanceState
+    missing: list[CertificateType]
+    waits_for: WaitKind | None
+    waits_until: str | None
+    reason: str | None
+    cancelled: bool
+    created_at: str
+    requests_spent: int
+    requests: list[CertificateRequest]
+    certificates: list[Certificate]
+
+
 class IssuancePage(TypedDict):
     # A page of issuances, the newest first.
     items: list[Issuance]
@@ -655,7 +672,7 @@ class OperatorStatus(TypedDict):
 Order = Literal["urgent", "next", "name", "nip", "health"]
 
 
-OrderOutcome = Literal["ordered", "already_held"]
+OrderOutcome = Literal["ordered", "issued", "refused", "rejected", "cancelled", "already_held"]
 
 
 class Ordered(TypedDict):
@@ -1173,10 +1190,10 @@ class Client:
             self._ask("GET", "/issuances", query={"limit": limit, "after": after, "running": running, "nip": nip}),
         )
 
-    def get_issuance(self, issuance: str) -> Issuance:
-        """Look at an issuance. Where it is, what it waits for and until when, and what has been spent on
-        it."""
-        return cast("Issuance", self._ask("GET", f"/issuances/{issuance}"))
+    def get_issuance(self, issuance: str) -> IssuanceDetail:
+        """Look at an issuance. Where it is, what it waits for and until when, what has been spent on it, and
+        what has come of it."""
+        return cast("IssuanceDetail", self._ask("GET", f"/issuances/{issuance}"))
 
     def get_remedies(self, issuance: str) -> Preflight:
         """Ask for the ways out of a refusal. The refusal as it stands now, with its evidence: signs in to

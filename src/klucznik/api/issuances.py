@@ -12,7 +12,7 @@ from klucznik.access.gate import Caller
 from klucznik.api.answers import IdempotencyKey, answered, once, sent
 from klucznik.api.asked import NIP, Id, Issue, Nip, See, company, connected
 from klucznik.api.language import words_of
-from klucznik.api.models.issuances import Cancelled, Issuance, IssuancePage, NewIssuance, Ordered
+from klucznik.api.models.issuances import Cancelled, IssuanceDetail, IssuancePage, NewIssuance, Ordered
 from klucznik.api.models.refusals import Preflight
 from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
 from klucznik.api.problems import documented
@@ -23,7 +23,7 @@ from klucznik.services.cancel import cancel
 from klucznik.services.follow import until_it_ends
 from klucznik.services.idempotency import Answer, Claim
 from klucznik.services.issue import AlreadyHeld, order
-from klucznik.services.status import IssuanceStatus, all_issuances, one_issuance
+from klucznik.services.status import IssuanceStatus, all_issuances, issued_by, one_issuance
 from klucznik.views import issuing as views
 from klucznik.views.parts import certificate
 from klucznik.views.refusals import lookout
@@ -87,7 +87,7 @@ async def order_issuance(
 
     They read both limits first. Where the limits leave no room, nothing is sent: the issuance ends `refused`, which is
     an outcome and no error, and its ways out are at `/issuances/{id}/remedies`. An issuance of the same subject that
-    has not ended is gone on with, whatever it was ordered with. A pair that is held already is told with `200`.
+    has not ended is gone on with, whatever it was ordered with. A pair that is held already is told with `200`. `outcome` says how it has ended, `ordered` that it has not ended yet.
     """
     context = await connected(caller, body.nip)
     wait_s = _seconds(prefer)
@@ -114,7 +114,8 @@ async def order_issuance(
         headers = {"location": f"{request.scope['root_path']}/issuances/{issuance_id}"}
         if wait_s:
             headers["preference-applied"] = f"wait={wait_s}"
-        return answered(Ordered, views.order(status), status=201, headers=headers)
+        held = await issued_by(caller.klucznik, status)
+        return answered(Ordered, views.order(status, held), status=201, headers=headers)
 
     return await once(request, caller, key, body, work)
 
@@ -147,14 +148,15 @@ async def list_issuances(
 
 @router.get(
     "/issuances/{issuance}",
-    response_model=Issuance,
+    response_model=IssuanceDetail,
     responses=documented(404),
     tags=["issuances"],
     summary="Look at an issuance",
 )
 async def get_issuance(caller: See, issuance: Id) -> Response:
-    """Where it is, what it waits for and until when, and what has been spent on it."""
-    return sent(answered(Issuance, views.status(await _own(caller, issuance))))
+    """Where it is, what it waits for and until when, what has been spent on it, and what has come of it."""
+    found = await _own(caller, issuance)
+    return sent(answered(IssuanceDetail, views.detail(found, await issued_by(caller.klucznik, found))))
 
 
 @router.get(

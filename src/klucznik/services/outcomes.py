@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,7 +56,7 @@ async def outcome_of(
 ) -> Outcome:
     rows = await installation.database.read(lambda connection: issuances.enrollments_of(connection, ended.id))
     if ended.state is IssuanceState.DONE and ended.limits_before and ended.limits_after:
-        held_now = await installation.database.read(lambda connection: _certificates_of(connection, ended, rows))
+        held_now = await installation.database.read(lambda connection: certificates_of(connection, ended, rows))
         return Issued(ended.subject, context, tuple(held_now), ended.limits_before, ended.limits_after, proofs)
     if ended.state is IssuanceState.REFUSED and refusal is not None:
         return refusal
@@ -75,8 +76,11 @@ async def outcome_of(
     )
 
 
-def _certificates_of(connection: Connection, issuance: Issuance, rows: list[Enrollment]) -> list[HeldCertificate]:
-    serial_numbers = {row.certificate_serial_number for row in rows}
+def certificates_of(connection: Connection, issuance: Issuance, rows: Sequence[Enrollment]) -> list[HeldCertificate]:
+    """What has been issued by it and is in the vault, the one for signing in first."""
+    serial_numbers = {row.certificate_serial_number for row in rows} - {None}
+    if not serial_numbers:
+        return []
     mine = certificates.of_subject(connection, issuance.environment, issuance.subject)
     return sorted(
         (certificate for certificate in mine if certificate.serial_number in serial_numbers),

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from klucznik.domain.certificates import HeldCertificate
 from klucznik.domain.identifiers import Context
 from klucznik.domain.issuance import Enrollment, Issuance
 from klucznik.errors import InputError
 from klucznik.services.installation import Installation
+from klucznik.services.outcomes import certificates_of
 from klucznik.storage import issuances
 
 PAGE = 50
@@ -75,3 +77,10 @@ async def one_issuance(installation: Installation, id_or_prefix: str) -> Issuanc
     if len(found) > 1:
         raise InputError("issuance_ambiguous", issuance=id_or_prefix[:40])
     return IssuanceStatus(found[0], tuple(rows))
+
+
+async def issued_by(installation: Installation, status: IssuanceStatus) -> list[HeldCertificate]:
+    """The certificates that have come of it so far."""
+    return await installation.database.read(
+        lambda connection: certificates_of(connection, status.issuance, status.enrollments)
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from klucznik.domain.issuance import Enrollment, Issuance
+from klucznik.domain.certificates import HeldCertificate
+from klucznik.domain.issuance import Enrollment, Issuance, IssuanceState
 from klucznik.domain.preflight import Refusal
 from klucznik.messages.catalogue import Words
 from klucznik.services.cancel import Cancelled
@@ -12,6 +13,17 @@ from klucznik.services.outcomes import AlreadyHeld, Issued, Outcome, WaitingForL
 from klucznik.services.status import IssuanceStatus
 from klucznik.views.parts import Json, certificate, context, limits, moment, subject
 from klucznik.views.refusals import refusal
+
+
+# How an order is called by where its issuance stands.
+_OUTCOMES = {
+    IssuanceState.PLANNED: "ordered",
+    IssuanceState.UNDERWAY: "ordered",
+    IssuanceState.DONE: "issued",
+    IssuanceState.REFUSED: "refused",
+    IssuanceState.REJECTED: "rejected",
+    IssuanceState.CANCELLED: "cancelled",
+}
 
 
 def outcome(value: Outcome | Issuance, words: Words) -> Json:
@@ -32,9 +44,9 @@ def ordered(value: Issuance) -> Json:
     return {"outcome": "ordered", "issuance": issuance(value)}
 
 
-def order(one: IssuanceStatus) -> Json:
-    """An order as it stands now."""
-    return {"outcome": "ordered", "issuance": status(one), "certificates": []}
+def order(one: IssuanceStatus, held: Sequence[HeldCertificate]) -> Json:
+    """An order as it stands now, with the certificates that have come of it."""
+    return {"outcome": _OUTCOMES[one.issuance.state], "issuance": status(one), "certificates": _shown(held)}
 
 
 def issuances(found: Sequence[IssuanceStatus]) -> Json:
@@ -52,6 +64,15 @@ def status(one: IssuanceStatus) -> dict[str, Json]:
         "requests_spent": one.spent,
         "requests": [_enrollment(row) for row in one.enrollments],
     }
+
+
+def detail(one: IssuanceStatus, held: Sequence[HeldCertificate]) -> Json:
+    """An issuance with its requests and the certificates that have come of it."""
+    return {**status(one), "certificates": _shown(held)}
+
+
+def _shown(held: Sequence[HeldCertificate]) -> list[Json]:
+    return [certificate(each) for each in held]
 
 
 def cancelled(done: Cancelled) -> Json:

@@ -65,7 +65,12 @@ async def test_an_order_is_carried_out_once_however_often_it_is_sent(ksef: Sandb
         assert (first.status_code, first.headers["preference-applied"]) == (201, "wait=60")
         issuance = first.json()["issuance"]
         assert (issuance["state"], issuance["requests_spent"]) == ("done", 2)
-        assert (await caller.get(first.headers["location"].removeprefix("/api/v1"))).json() == issuance
+        assert first.json()["outcome"] == "issued"
+        certificates = first.json()["certificates"]
+        assert [one["serial"] for one in certificates] == [one["serial"] for one in issuance["requests"]]
+        assert all(one["verified"] for one in certificates)
+        looked_at = (await caller.get(first.headers["location"].removeprefix("/api/v1"))).json()
+        assert looked_at == {**issuance, "certificates": certificates}
         again = await caller.post("/issuances", json=another(nip), headers=key)
         assert (again.status_code, again.content) == (201, first.content)
         assert (again.headers["location"], again.headers["idempotency-replayed"]) == (first.headers["location"], "true")
@@ -87,6 +92,7 @@ async def test_a_refusal_by_the_limits_is_an_outcome_with_ways_out(ksef: Sandbox
         headers = {"idempotency-key": "order-1", "prefer": "wait=60"}
         ordered = await caller.post("/issuances", json=another(nip), headers=headers)
         assert (ordered.status_code, ordered.json()["issuance"]["state"]) == (201, "refused")
+        assert (ordered.json()["outcome"], ordered.json()["certificates"]) == ("refused", [])
         remedies = await caller.get(ordered.headers["location"].removeprefix("/api/v1") + "/remedies")
         for refusal in (ahead, remedies.json()):
             assert refusal["outcome"] == "refused"
@@ -104,7 +110,9 @@ async def test_an_order_that_waits_for_limits_is_followed_and_called_off(ksef: S
         set_limits(ksef, subject_of(nip), enrollment=3)
         body = {**another(nip), "wait_for_limits": True}
         headers = {"idempotency-key": "order-1", "prefer": "respond-async, wait=60"}
-        issuance = (await caller.post("/issuances", json=body, headers=headers)).json()["issuance"]
+        ordered = (await caller.post("/issuances", json=body, headers=headers)).json()
+        issuance = ordered["issuance"]
+        assert ordered["outcome"] == "ordered"
         assert (issuance["state"], issuance["waits_for"]) == ("planned", "limits")
         assert (await caller.get(f"/issuances/{issuance['id']}/remedies")).json()["outcome"] == "refused"
         called_off = (await caller.post(f"/issuances/{issuance['id']}/cancellation")).json()

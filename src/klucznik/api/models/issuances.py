@@ -49,6 +49,20 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
+PAIR_EXAMPLE: list[dict[str, Any]] = [
+    {
+        "type": request["type"],
+        "serial": request["serial"],
+        "name": request["name"],
+        "valid_from": "2026-11-23T14:05:00Z",
+        "valid_to": "2028-11-22T14:05:00Z",
+        "key_at": "vault",
+        "verified": True,
+    }
+    for request in EXAMPLE["requests"]
+]
+
+
 class NewIssuance(Model):
     """An order for what a connected company's subject lacks of a pair."""
 
@@ -106,6 +120,14 @@ class Issuance(BareIssuance):
     requests: list[CertificateRequest]
 
 
+class IssuanceDetail(Issuance):
+    """An issuance with the certificates that have come of it."""
+
+    model_config = shown_as({**EXAMPLE, "certificates": PAIR_EXAMPLE})
+
+    certificates: list[Certificate] = Field(description="Issued by it and kept here; their keys are in no answer")
+
+
 class IssuancePage(Model):
     """A page of issuances, the newest first."""
 
@@ -116,18 +138,25 @@ class IssuancePage(Model):
 class OrderOutcome(StrEnum):
     """What became of an order."""
 
-    ORDERED = "ordered"
+    ORDERED = "ordered"  # and not ended yet: it is under way, or waits
+    ISSUED = "issued"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
     ALREADY_HELD = "already_held"
 
 
 class Ordered(Model):
     """What became of an order: an issuance, or nothing to do."""
 
-    model_config = shown_as({"outcome": "ordered", "issuance": EXAMPLE, "certificates": []})
+    model_config = shown_as({"outcome": "issued", "issuance": EXAMPLE, "certificates": PAIR_EXAMPLE})
 
-    outcome: OrderOutcome
+    outcome: OrderOutcome = Field(
+        description="`ordered`: it has not ended yet. `issued`, `refused` (by the limits, before anything was sent),"
+        " `rejected` (by KSeF), `cancelled`: it has ended so. `already_held`: there was nothing to order."
+    )
     issuance: Issuance | None = Field(description="null: a valid pair is held already, and nothing was ordered")
-    certificates: list[Certificate] = Field(description="The pair, where it is held already")
+    certificates: list[Certificate] = Field(description="What has come of it so far; or the pair that is held already")
 
 
 class Cancelled(Model):
