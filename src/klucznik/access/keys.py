@@ -20,7 +20,8 @@ class RequiresKey:
     held to it by `Caller.check_reaches`.
 
     Raises:
-        AccessDenied: ``key_missing``, ``key_unknown``, ``key_expired``, ``key_revoked``, ``scope_missing``.
+        AccessDenied: ``key_missing``, ``key_unknown``, ``key_expired``, ``key_revoked``, ``key_replaced``,
+            ``scope_missing``.
     """
 
     action: Action
@@ -36,7 +37,7 @@ async def key_holder(request: Request) -> Caller:
     """Whoever has brought a key that is good, whatever it may do.
 
     Raises:
-        AccessDenied: ``key_missing``, ``key_unknown``, ``key_expired``, ``key_revoked``.
+        AccessDenied: ``key_missing``, ``key_unknown``, ``key_expired``, ``key_revoked``, ``key_replaced``.
     """
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():

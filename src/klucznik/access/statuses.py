@@ -31,6 +31,7 @@ _ACCESS = {
     "key_unknown": 401,
     "key_expired": 401,
     "key_revoked": 401,
+    "key_replaced": 401,
     "page_unknown": 404,
     "route_unknown": 404,
     "method_not_allowed": 405,
@@ -51,6 +52,7 @@ _STANDS_OTHERWISE = {
     **dict.fromkeys(("signature_being_checked",), 409),
     **dict.fromkeys(("invitation_there", "invitation_done", "invitation_revoked", "company_connected"), 409),
     **dict.fromkeys(("invitation_link_used", "invitation_expired"), 409),
+    **dict.fromkeys(("api_key_is_revoked", "api_key_end_needed"), 409),
     "changed_meanwhile": 412,
 }
 _OF_STORAGE = {

@@ -87,7 +87,8 @@ async def order_issuance(
 
     They read both limits first. Where the limits leave no room, nothing is sent: the issuance ends `refused`, which is
     an outcome and no error, and its ways out are at `/issuances/{id}/remedies`. An issuance of the same subject that
-    has not ended is gone on with, whatever it was ordered with. A pair that is held already is told with `200`. `outcome` says how it has ended, `ordered` that it has not ended yet.
+    has not ended is gone on with, whatever it was ordered with. A pair that is held already is told with `200`.
+    `outcome` says how it has ended; `ordered`, that it has not ended yet.
     """
     context = await connected(caller, body.nip)
     wait_s = _seconds(prefer)
@@ -114,8 +115,8 @@ async def order_issuance(
         headers = {"location": f"{request.scope['root_path']}/issuances/{issuance_id}"}
         if wait_s:
             headers["preference-applied"] = f"wait={wait_s}"
-        held = await issued_by(caller.klucznik, status)
-        return answered(Ordered, views.order(status, held), status=201, headers=headers)
+        certificates = await issued_by(caller.klucznik, status)
+        return answered(Ordered, views.order(status, certificates), status=201, headers=headers)
 
     return await once(request, caller, key, body, work)
 

@@ -16,8 +16,25 @@ _STYLES = {KeyState.GOOD: "green", KeyState.EXPIRED: "yellow", KeyState.REVOKED:
 
 
 def made(secret: str, key: ApiKey, words: Words) -> RenderableType:
+    return _shown_once(secret, words, words.say("api_key.made", name=key.name, end=words.date(key.expires_at)))
+
+
+def rotated(secret: str, key: ApiKey, words: Words, *, now: datetime) -> RenderableType:
+    said = words.say("api_key.rotated", name=key.name, end=words.date(key.expires_at))
+    return _shown_once(secret, words, said, former(key, words, now))
+
+
+def former(key: ApiKey, words: Words, now: datetime) -> str:
+    """What becomes of the secrets before the newest one."""
+    over = key.former_until is None or not key.overlaps(now)
+    return words.say("api_key.former_over") if over else words.say("api_key.former", until=key.former_until)
+
+
+def _shown_once(secret: str, words: Words, *said: str) -> RenderableType:
+    first, *further = said
     return Group(
-        Text.assemble(("✓ ", "green"), words.say("api_key.made", name=key.name, end=words.date(key.expires_at))),
+        Text.assemble(("✓ ", "green"), first),
+        *(Text(f"  {one}") for one in further),
         Text(),
         # Alone on its line, and never broken: it is copied.
         Text(secret, style="bold", no_wrap=True, overflow="ignore"),
@@ -45,4 +62,6 @@ def _one(key: ApiKey, words: Words, now: datetime) -> RenderableType:
     grid.add_row("", f"{', '.join(sorted(scope.value for scope in key.scopes))} · {reach}")
     used = words.say("api_key.never_used") if key.last_used_at is None else words.moment(key.last_used_at)
     grid.add_row("", words.say("api_key.times", end=words.date(key.expires_at), used=used))
+    if key.overlaps(now):
+        grid.add_row("", former(key, words, now))
     return grid

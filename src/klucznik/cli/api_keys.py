@@ -1,4 +1,4 @@
-"""The commands about keys of the API: make one, see which there are, revoke one."""
+"""The commands about keys of the API: make one, see which there are, give one a new secret, revoke one."""
 
 from __future__ import annotations
 
@@ -47,6 +47,25 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     settings, output = start(ctx, as_json)
     found, now = with_installation(settings, all_of_them), datetime.now(UTC)
     output.result(views.listed(found, now), pictures.listed(found, settings.words, now=now))
+
+
+def rotate(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="ID", help="help.key_id")],
+    overlap: Annotated[int, typer.Option("--overlap", metavar="HOURS", help="help.key_overlap")] = 24,
+    days: Annotated[int | None, typer.Option("--days", metavar="N", help="help.key_new_days")] = None,
+    as_json: AsJson = False,
+) -> None:
+    from klucznik.cli import api_key_pictures as pictures
+    from klucznik.services.api_keys import rotate_key
+    from klucznik.views import api_keys as views
+
+    settings, output = start(ctx, as_json)
+    secret, done = with_installation(
+        settings, lambda klucznik: rotate_key(klucznik, key, overlap_hours=overlap, days=days)
+    )
+    now = datetime.now(UTC)
+    output.result(views.rotated(secret, done, now), pictures.rotated(secret, done, settings.words, now=now))
 
 
 def revoke(

@@ -63,7 +63,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 _GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
-    "api-key": {"add": api_keys.add, "list": api_keys.list_, "revoke": api_keys.revoke},
+    "api-key": {"add": api_keys.add, "list": api_keys.list_, "rotate": api_keys.rotate, "revoke": api_keys.revoke},
     "audit": {"verify": audit.verify, "export": audit.export},
     "operator": {"set": permissions.operator_set, "show": permissions.operator_show},
     "user": {"list": users.list_, "link": users.link},

@@ -15,6 +15,7 @@ PREFIX = "klk_"
 SHOWN = 12
 LONGEST_NAME = 100
 LONGEST_DAYS = 366
+LONGEST_OVERLAP_HOURS = 168
 # Of all companies at once: nothing for a key that is bound to one.
 _OF_ALL = frozenset({Action.AUDIT, Action.IMPORT})
 
@@ -32,9 +33,10 @@ class ApiKey:
     """What is known of a key; the key itself is with whoever uses it.
 
     Attributes:
-        shown: its first characters, by which people tell keys apart.
+        shown: the first characters of its newest secret, by which people tell keys apart.
         nip: the only company it may touch; None: all of the installation.
         created_by: id of the user; None: it was made at the terminal of the machine.
+        former_until: until when the last of its former secrets may still be used; None: it never had another.
     """
 
     id: str
@@ -47,11 +49,16 @@ class ApiKey:
     created_by: str | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    former_until: datetime | None = None
 
     def state(self, now: datetime) -> KeyState:
         if self.revoked_at is not None:
             return KeyState.REVOKED
         return KeyState.GOOD if now < self.expires_at else KeyState.EXPIRED
+
+    def overlaps(self, now: datetime) -> bool:
+        """Whether a former secret still opens it too."""
+        return self.former_until is not None and now < self.former_until and self.state(now) is KeyState.GOOD
 
     @property
     def principal(self) -> Principal:
@@ -101,3 +108,14 @@ def parse_lifetime(days: int) -> timedelta:
     if not 1 <= days <= LONGEST_DAYS:
         raise InvalidValue("key_lifetime_out_of_range", limit=LONGEST_DAYS)
     return timedelta(days=days)
+
+
+def parse_overlap(hours: int) -> timedelta:
+    """How long former secrets of a key may still be used beside its new one.
+
+    Raises:
+        InvalidValue: ``key_overlap_out_of_range`` (``limit``): less than nothing, or longer than a week.
+    """
+    if not 0 <= hours <= LONGEST_OVERLAP_HOURS:
+        raise InvalidValue("key_overlap_out_of_range", limit=LONGEST_OVERLAP_HOURS)
+    return timedelta(hours=hours)

@@ -74,6 +74,7 @@ class Event(StrEnum):
     BROWSERS_SIGNED_OUT = "browsers_signed_out"
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     API_KEY_MADE = "api_key_made"
+    API_KEY_ROTATED = "api_key_rotated"
     API_KEY_REVOKED = "api_key_revoked"
     ONBOARDING_BEGUN = "onboarding_begun"
     ONBOARDING_SIGNED_IN = "onboarding_signed_in"  # the login rests in the vault until the onboarding ends

@@ -1,4 +1,4 @@
-"""Keys of the API. Of each only the SHA-256 is kept, by which it is found when a program brings it."""
+"""Keys of the API. Of their secrets only the SHA-256 is kept, by which a key is found when a program brings one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, insert, select, tuple_, update
+from sqlalchemy import Row, func, insert, or_, select, tuple_, update
 
 from klucznik.domain.api_keys import ApiKey
 from klucznik.domain.roles import Action
-from klucznik.storage.schema_people import api_keys
+from klucznik.storage.schema_people import api_key_secrets, api_keys
+
+_FORMER_UNTIL = (
+    select(func.max(api_key_secrets.c.expires_at))
+    .where(api_key_secrets.c.key_id == api_keys.c.id)
+    .scalar_subquery()
+    .label("former_until")
+)
+_KEYS = select(api_keys, _FORMER_UNTIL)
 
 
 def add(transaction: Transaction, key: ApiKey, secret_hash: str) -> None:
@@ -19,7 +27,6 @@ def add(transaction: Transaction, key: ApiKey, secret_hash: str) -> None:
             id=key.id,
             name=key.name,
             shown=key.shown,
-            secret_hash=secret_hash,
             scopes=sorted(scope.value for scope in key.scopes),
             nip=key.nip,
             created_by=key.created_by,
@@ -27,21 +34,49 @@ def add(transaction: Transaction, key: ApiKey, secret_hash: str) -> None:
             expires_at=key.expires_at,
         )
     )
+    transaction.execute(insert(api_key_secrets).values(secret_hash=secret_hash, key_id=key.id))
 
 
-def by_hash(transaction: Transaction, secret_hash: str) -> ApiKey | None:
-    row = transaction.execute(select(api_keys).where(api_keys.c.secret_hash == secret_hash)).one_or_none()
-    return None if row is None else _key(row)
+def replace_secret(transaction: Transaction, key: ApiKey, secret_hash: str, *, former_until: datetime) -> bool:
+    """Give a key another secret, the prefix and the end that `key` says; False, and nothing is done, where it is
+    revoked. Former secrets end then, or as they would have ended.
+    """
+    # The row of the key is written first: two that do this at once come one after the other.
+    changed = transaction.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key.id, api_keys.c.revoked_at.is_(None))
+        .values(shown=key.shown, expires_at=key.expires_at)
+    )
+    if changed.rowcount != 1:
+        return False
+    ends = api_key_secrets.c.expires_at
+    transaction.execute(
+        update(api_key_secrets)
+        .where(api_key_secrets.c.key_id == key.id, or_(ends.is_(None), ends > former_until))
+        .values(expires_at=former_until)
+    )
+    transaction.execute(insert(api_key_secrets).values(secret_hash=secret_hash, key_id=key.id))
+    return True
+
+
+def by_hash(transaction: Transaction, secret_hash: str) -> tuple[ApiKey, datetime | None] | None:
+    """The key, and until when that secret opens it; None: as long as it is good."""
+    row = transaction.execute(
+        select(api_keys, api_key_secrets.c.expires_at.label("former_until"))
+        .join(api_key_secrets, api_key_secrets.c.key_id == api_keys.c.id)
+        .where(api_key_secrets.c.secret_hash == secret_hash)
+    ).one_or_none()
+    return None if row is None else (_key(row), row.former_until)
 
 
 def load(transaction: Transaction, key_id: str) -> ApiKey | None:
-    row = transaction.execute(select(api_keys).where(api_keys.c.id == key_id)).one_or_none()
+    row = transaction.execute(_KEYS.where(api_keys.c.id == key_id)).one_or_none()
     return None if row is None else _key(row)
 
 
 def newest(transaction: Transaction, *, limit: int, before: ApiKey | None = None) -> list[ApiKey]:
     """A page of all keys, the newest first, from behind `before` on."""
-    found = select(api_keys).order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc()).limit(limit)
+    found = _KEYS.order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc()).limit(limit)
     if before is not None:
         found = found.where(tuple_(api_keys.c.created_at, api_keys.c.id) < (before.created_at, before.id))
     return [_key(row) for row in transaction.execute(found)]
@@ -72,4 +107,5 @@ def _key(row: Row[Any]) -> ApiKey:
         created_by=row.created_by,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        former_until=row.former_until,
     )

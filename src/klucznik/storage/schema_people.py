@@ -96,9 +96,8 @@ api_keys = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("name", String(100), nullable=False),
-    # The first characters, by which people tell keys apart.
+    # The first characters of its newest secret, by which people tell keys apart.
     Column("shown", String(16), nullable=False),
-    Column("secret_hash", String(64), nullable=False, unique=True),
     Column("scopes", JSON, nullable=False),
     # Bound to one company; None: all of the installation.
     Column("nip", String(10)),
@@ -108,6 +107,16 @@ api_keys = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+)
+
+# What opens a key: its newest secret, and those before it for as long as they may still be used.
+api_key_secrets = Table(
+    "api_key_secrets",
+    metadata,
+    Column("secret_hash", String(64), primary_key=True),
+    Column("key_id", String(32), ForeignKey("api_keys.id"), nullable=False, index=True),
+    # None: the newest, which is good as long as its key.
+    Column("expires_at", UtcDateTime),
 )
 
 # What the vault has sealed and somebody has to read again: TOTP secrets, secrets of webhooks, logins of onboardings.

@@ -1,4 +1,4 @@
-"""Keys of the API, for machines. The key itself is told once, when it is made."""
+"""Keys of the API, for machines. A secret is told once, when it is made."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from klucznik.views.parts import Json, moment
 
 def made(secret: str, key: ApiKey, now: datetime) -> Json:
     return {"outcome": "api_key_made", "secret": secret, "key": one(key, now)}
+
+
+def rotated(secret: str, key: ApiKey, now: datetime) -> Json:
+    return {"outcome": "api_key_rotated", "secret": secret, "key": one(key, now)}
 
 
 def listed(keys: Sequence[ApiKey], now: datetime) -> Json:
@@ -34,4 +38,5 @@ def one(key: ApiKey, now: datetime) -> Json:
         "expires_at": moment(key.expires_at),
         "last_used_at": moment(key.last_used_at),
         "revoked_at": moment(key.revoked_at),
+        "former_secrets_until": moment(key.former_until) if key.overlaps(now) else None,
     }

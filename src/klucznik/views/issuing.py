@@ -14,7 +14,6 @@ from klucznik.services.status import IssuanceStatus
 from klucznik.views.parts import Json, certificate, context, limits, moment, subject
 from klucznik.views.refusals import refusal
 
-
 # How an order is called by where its issuance stands.
 _OUTCOMES = {
     IssuanceState.PLANNED: "ordered",

@@ -33,6 +33,7 @@ COMMANDS = (
     "operator show",
     "api-key add",
     "api-key list",
+    "api-key rotate",
     "api-key revoke",
     "user list",
     "user link",

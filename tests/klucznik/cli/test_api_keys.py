@@ -17,6 +17,11 @@ def test_a_key_is_shown_once_then_listed_and_revoked(scene: Scene) -> None:
     shown = done("--lang", "en", "api-key", "list", *at(scene)).said
     assert f"NIP {NIP}" in shown
     assert secret not in shown
+    rotated = done("api-key", "rotate", str(one["id"]), "--overlap", "1", "--json", *at(scene)).data
+    assert (rotated["outcome"], part(rotated, "key")["id"]) == ("api_key_rotated", one["id"])
+    assert part(rotated, "key")["former_secrets_until"]
+    assert "Dotychczasowy sekret działa jeszcze" in done("api-key", "list", *at(scene)).said
+    assert "już nie działa" in done("api-key", "rotate", str(one["id"]), "--overlap", "0", *at(scene)).said
     gone = done("api-key", "revoke", str(one["id"]), "--json", *at(scene)).data
     assert (gone["outcome"], part(gone, "key")["state"]) == ("api_key_revoked", "revoked")
     assert "unieważniony" in done("api-key", "list", *at(scene)).said

@@ -9,7 +9,7 @@ from tests.klucznik.world import installed, some_nip
 
 from klucznik.domain.roles import SCOPES, Action
 from klucznik.errors import AccessDenied, InputError
-from klucznik.services.api_keys import key_of, list_keys, make_key, revoke_key
+from klucznik.services.api_keys import key_of, list_keys, make_key, revoke_key, rotate_key
 from ksef_sandbox import Sandbox
 
 
@@ -38,6 +38,65 @@ async def test_a_revoked_or_guessed_key_opens_nothing(ksef: Sandbox, tmp_path: P
         for given, reason in ((secret, "key_revoked"), (secret[:-1], "key_unknown"), (made.shown, "key_unknown")):
             with pytest.raises(AccessDenied, match=reason):
                 await key_of(klucznik, given)
+
+
+async def test_a_rotated_key_is_the_same_key_and_both_secrets_open_it_for_a_while(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    async with installed(tmp_path, ksef) as klucznik:
+        first, made = await make_key(klucznik, "vendor", ["see"], days=30)
+        second, rotated = await rotate_key(klucznik, made.id, overlap_hours=24)
+        assert second != first
+        assert (rotated.id, rotated.expires_at, rotated.shown) == (made.id, made.expires_at, second[:12])
+        for secret in (first, second):
+            assert (await key_of(klucznik, secret)).principal == made.principal
+        # Once more in that time: no secret that a program still has is cut off sooner, and none lives longer.
+        ksef.advance(hours=12)
+        third, _ = await rotate_key(klucznik, made.id, overlap_hours=24)
+        ksef.advance(hours=13)
+        with pytest.raises(AccessDenied, match="key_replaced"):
+            await key_of(klucznik, first)
+        assert (await list_keys(klucznik))[0].overlaps(klucznik.clock.now())
+        await key_of(klucznik, second)
+        ksef.advance(hours=12)
+        with pytest.raises(AccessDenied, match="key_replaced"):
+            await key_of(klucznik, second)
+        await key_of(klucznik, third)
+        assert not (await list_keys(klucznik))[0].overlaps(klucznik.clock.now())
+        await revoke_key(klucznik, made.id)
+        with pytest.raises(AccessDenied, match="key_revoked"):
+            await key_of(klucznik, third)
+        with pytest.raises(InputError, match="api_key_is_revoked"):
+            await rotate_key(klucznik, made.id, overlap_hours=0)
+    kept = everything_in(tmp_path)
+    assert b"api_key_rotated" in kept
+    assert not any(secret.encode() in kept for secret in (first, second, third))
+
+
+async def test_without_an_overlap_all_former_secrets_are_void_at_once(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik:
+        first, made = await make_key(klucznik, "vendor", ["see"], days=30)
+        second, _ = await rotate_key(klucznik, made.id, overlap_hours=168)
+        third, _ = await rotate_key(klucznik, made.id, overlap_hours=0)
+        for secret in (first, second):
+            with pytest.raises(AccessDenied, match="key_replaced"):
+                await key_of(klucznik, secret)
+        assert (await key_of(klucznik, third)).id == made.id
+
+
+async def test_an_expired_key_needs_a_new_end_and_its_former_secret_stays_void(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik:
+        first, made = await make_key(klucznik, "vendor", ["see"], days=1)
+        ksef.advance(hours=25)
+        with pytest.raises(InputError, match="api_key_end_needed"):
+            await rotate_key(klucznik, made.id, overlap_hours=24)
+        for wrong, reason in ({"overlap_hours": 169}, "overlap"), ({"overlap_hours": 1, "days": 367}, "lifetime"):
+            with pytest.raises(InputError, match=f"key_{reason}_out_of_range"):
+                await rotate_key(klucznik, made.id, **wrong)
+        second, _ = await rotate_key(klucznik, made.id, overlap_hours=24, days=10)
+        await key_of(klucznik, second)
+        with pytest.raises(AccessDenied, match="key_replaced"):
+            await key_of(klucznik, first)
 
 
 async def test_the_key_itself_is_kept_nowhere(ksef: Sandbox, tmp_path: Path) -> None:

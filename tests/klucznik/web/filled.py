@@ -17,6 +17,7 @@ from klucznik.domain.roles import Principal, Role
 from klucznik.services import onboarding as onboardings
 from klucznik.services import webhooks
 from klucznik.services.account_links import make_link
+from klucznik.services.api_keys import make_key
 from klucznik.services.browser_sessions import open_session
 from klucznik.services.engine import Engine
 from klucznik.services.imports import bring
@@ -76,6 +77,7 @@ async def filled(site: Site) -> Filled:
             "onboarding_id": refused.id,
             "import_id": brought.bulk_import.id,
             "webhook_id": await _webhook(site),
+            "key_id": (await make_key(klucznik, "Nocny import", ["see"], days=90))[1].id,
         },
         addresses={
             "/password/{token}": (f"/password/{await _link(site)}",),

@@ -102,7 +102,7 @@ async def test_what_lets_people_in_asks_for_the_password_again(ksef: Sandbox, tm
             assert (await anna.send(page, f"{page}/{action}", role="staff")).headers[
                 "location"
             ] == f"/prove?next={page}"
-        for form in ("/settings/users/new", "/settings/api-keys/new"):
+        for form in ("/settings/users/new", "/settings/api-keys/new", f"/settings/api-keys/{'0' * 32}/rotate"):
             assert (await anna.browser.get(form)).headers["location"] == f"/prove?next={form}"
         # To shut somebody out waits for nothing.
         assert (await anna.send(page, f"{page}/disable")).headers["location"] == page
@@ -117,6 +117,12 @@ async def test_a_key_of_the_api_is_shown_once_and_revoked(ksef: Sandbox, tmp_pat
         listed = await anna.reads("/settings/api-keys")
         assert ("Nocny import" in listed, secret in listed) == (True, False)
         revoke = re.findall(r'action="(/settings/api-keys/[0-9a-f]{32}/revoke)"', listed)[0]
+        rotate = revoke.replace("/revoke", "/rotate")
+        assert (await anna.send(rotate, overlap="999", days="")).status_code == 422
+        again = await anna.send(rotate, overlap="24", days="")
+        assert re.findall(r"klk_[\w-]{43}", again.text) not in ([], [secret])
+        assert "Dotychczasowy sekret działa jeszcze do" in again.text
+        assert "Dotychczasowy sekret działa jeszcze do" in await anna.reads("/settings/api-keys")
         await anna.send("/settings/api-keys", revoke)
         assert "unieważniony" in await anna.reads("/settings/api-keys")
 

@@ -189,7 +189,6 @@ def upgrade() -> None:  # noqa: PLR0915  a list of tables
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("shown", sa.String(length=16), nullable=False),
-        sa.Column("secret_hash", sa.String(length=64), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("nip", sa.String(length=10), nullable=True),
         sa.Column("created_by", sa.String(length=32), nullable=True),
@@ -199,8 +198,16 @@ def upgrade() -> None:  # noqa: PLR0915  a list of tables
         sa.Column("revoked_at", UtcDateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name=op.f("fk_api_keys_created_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
-        sa.UniqueConstraint("secret_hash", name=op.f("uq_api_keys_secret_hash")),
     )
+    op.create_table(
+        "api_key_secrets",
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.String(length=32), nullable=False),
+        sa.Column("expires_at", UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], name=op.f("fk_api_key_secrets_key_id")),
+        sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_api_key_secrets")),
+    )
+    op.create_index(op.f("ix_api_key_secrets_key_id"), "api_key_secrets", ["key_id"], unique=False)
     op.create_table(
         "import_lines",
         sa.Column("import_id", sa.String(length=32), nullable=False),
