@@ -28,6 +28,23 @@ class Allowance(TypedDict):
     limit: int
 
 
+class AuditPage(TypedDict):
+    # A page of the log, the newest first.
+    items: list[AuditRow]
+    next: str | None
+
+
+class AuditRow(TypedDict):
+    # One thing that was done, sealed in the very transaction that did it.
+    at: str
+    event: str
+    text: str
+    issuance: str | None
+    actor: str | None
+    facts: dict[str, Any]
+    seal: Seal | None
+
+
 class BareConnection(TypedDict):
     # A connection without its certificates.
     id: str
@@ -870,6 +887,15 @@ Risk = Literal[
 ]
 
 
+class Seal(TypedDict):
+    # Where a row stands in the log and what seals it, as `klucznik audit export` writes it.
+    chain: str
+    number: int
+    key: str
+    previous: str
+    mac: str
+
+
 Setback = Literal[
     "login_over",
     "signer_refused",
@@ -1420,3 +1446,90 @@ class Client:
         """Send everything since an event once more. Every event from that one on that the webhook is meant to
         know, delivered or not, with the ids they have."""
         return cast("Replayed", self._ask("POST", f"/webhooks/{webhook_id}/replay", body=body))
+
+    def list_audit(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        nip: str | None = None,
+        event: Literal[
+            "issuance_ordered",
+            "login_replaced",
+            "signed_elsewhere",
+            "lease_taken_over",
+            "preflight_passed",
+            "preflight_refused",
+            "request_intended",
+            "request_not_sent",
+            "request_filed",
+            "answer_lost",
+            "status_gone",
+            "reconciled_adopted",
+            "reconciled_never_arrived",
+            "reconciled_given_up",
+            "request_rejected",
+            "certificate_issued",
+            "certificate_retrieved",
+            "certificates_proved",
+            "waiting",
+            "issuance_cancelled",
+            "issuance_ended",
+            "certificate_revoked",
+            "sessions_ended",
+            "certificate_imported",
+            "hook_ended",
+            "key_exported",
+            "operator_set",
+            "permission_grant_intended",
+            "permission_granted",
+            "permission_grant_refused",
+            "permission_withdrawn",
+            "connection_by_permission",
+            "connection_health_changed",
+            "data_key_made",
+            "backup_written",
+            "state_restored",
+            "restored_subject_checked",
+            "connection_made",
+            "connection_changed",
+            "connection_removed",
+            "user_added",
+            "user_changed",
+            "password_set",
+            "account_link_made",
+            "signed_in_here",
+            "sign_ins_failed",
+            "browsers_signed_out",
+            "second_factor_changed",
+            "api_key_made",
+            "api_key_rotated",
+            "api_key_revoked",
+            "onboarding_begun",
+            "onboarding_signed_in",
+            "onboarding_ended",
+            "webhook_made",
+            "webhook_changed",
+            "webhook_disabled",
+            "webhook_removed",
+            "deliveries_replayed",
+            "invitation_made",
+            "invitation_opened",
+            "invitation_renewed",
+            "invitation_other_device",
+            "invitation_revoked",
+            "import_links_made",
+        ]
+        | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> AuditPage:
+        """List the audit log. What was done, by whom and when: the newest first, a page at a time."""
+        return cast(
+            "AuditPage",
+            self._ask(
+                "GET",
+                "/audit",
+                query={"limit": limit, "after": after, "nip": nip, "event": event, "since": since, "until": until},
+            ),
+        )

@@ -18,6 +18,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from klucznik.api import (
+    audit,
     certificates,
     connections,
     events,
@@ -41,4 +42,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     imports.router,
     events.router,
     webhooks.router,
+    audit.router,
 )

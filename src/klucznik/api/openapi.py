@@ -38,6 +38,7 @@ _TAGS = (
     ("imports", "Many companies at once"),
     ("events", "What has happened, as a list and as a stream"),
     ("webhooks", "Addresses that are told of events"),
+    ("audit", "The audit log: who did what, and when"),
     ("onboardings", "From a NIP to a connection, step by step: signature, limits, order, ways out"),
     ("operator", "Who runs this installation"),
 )

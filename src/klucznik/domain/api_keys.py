@@ -17,7 +17,7 @@ LONGEST_NAME = 100
 LONGEST_DAYS = 366
 LONGEST_OVERLAP_HOURS = 168
 # Of all companies at once: nothing for a key that is bound to one.
-_OF_ALL = frozenset({Action.AUDIT, Action.IMPORT})
+_OF_ALL = frozenset({Action.IMPORT})
 
 
 class KeyState(StrEnum):

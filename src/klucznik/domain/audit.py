@@ -123,6 +123,34 @@ class Record(NamedTuple):
     previous: bytes
     mac: bytes = b""
 
+    @property
+    def place(self) -> Place:
+        return Place(self.at, self.chain, self.number)
+
+
+class Place(NamedTuple):
+    """Where a row stands in the whole log, the oldest first."""
+
+    at: str
+    chain: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows somebody looks for; None: any.
+
+    Attributes:
+        company: as `company_of` names it.
+        since: from this moment on, as `moment` writes it.
+        until: before this moment.
+    """
+
+    company: str | None = None
+    event: Event | None = None
+    since: str | None = None
+    until: str | None = None
+
 
 class Head(NamedTuple):
     """The last row of a chain, sealed by itself: without it the end of a chain could be cut off unseen."""
@@ -142,6 +170,14 @@ def chain_of(environment: Environment, subject: Subject) -> str:
 def company_of(environment: Environment, context_value: str) -> str:
     """How rows name the company they are about."""
     return f"{environment.value}:{context_value}"
+
+
+# Facts about the machine, its processes and its programs: nothing for whom one company alone is open to.
+OF_THE_MACHINE: Mapping[str, tuple[str, ...]] = {
+    Event.LEASE_TAKEN_OVER: ("from",),
+    Event.HOOK_ENDED: ("hook",),
+    Event.CONNECTION_CHANGED: ("hook",),
+}
 
 
 def moment(at: datetime) -> str:

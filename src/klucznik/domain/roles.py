@@ -22,7 +22,7 @@ class Action(StrEnum):
     IMPORT = "import"
     DISCONNECT = "disconnect"
     NOTIFY = "notify"  # webhooks and what is told to whom
-    AUDIT = "audit"  # the audit log of the installation
+    AUDIT = "audit"  # the audit log; a key of one company: that company's part of it
     ADMINISTER = "administer"  # users, API keys, the operator
 
 

@@ -19,7 +19,9 @@ from klucznik.domain.audit import (
     INSTALLATION,
     Entry,
     Head,
+    Place,
     Record,
+    Wanted,
     canonical_facts,
     chain_of,
     company_of,
@@ -242,9 +244,20 @@ async def newest(installation: Installation, *, after: str = "") -> list[Record]
         # Nine digits: what the database can compare.
         known = number.isascii() and number.isdigit() and len(number) < 10
         before = audit.row_at(connection, chain, int(number)) if known else None
-        return audit.newest(connection, limit=PAGE, before=before)
+        return audit.newest(connection, Wanted(), limit=PAGE, before=None if before is None else before.place)
 
     return await installation.database.read(read)
+
+
+async def page(installation: Installation, wanted: Wanted, *, before: Place | None, size: int) -> list[Record]:
+    """A page of those rows of the log that are wanted, the newest first.
+
+    Args:
+        before: where the last row of the page before stands.
+    """
+    return await installation.database.read(
+        lambda connection: audit.newest(connection, wanted, limit=size, before=before)
+    )
 
 
 async def export(

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection as Transaction
 
-from klucznik.domain.audit import Fact, Record
+from klucznik.domain.audit import Fact, Place, Record, Wanted, company_of
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
 from klucznik.services.installation import Installation
@@ -65,9 +65,10 @@ async def timeline(
         InputError: ``list_place_malformed``.
     """
     before = None if cursor is None else _place(cursor)
+    wanted = Wanted(company_of(installation.environment, context.value))
 
     def read(transaction: Transaction) -> Timeline:
-        found = audit.of_company(transaction, installation.environment, context, before=before, size=size + 1)
+        found = audit.newest(transaction, wanted, limit=size + 1, before=before)
         shown = found[:size]
         actors = [one.actor.partition(":") for one in shown]
         names = users.names(transaction, {name for kind, _, name in actors if kind == By.USER})
@@ -82,6 +83,11 @@ async def named(installation: Installation, records: Sequence[Record]) -> list[t
     ids = {id for kind, _, id in (one.actor.partition(":") for one in records) if kind == By.USER}
     names = await installation.database.read(lambda transaction: users.names(transaction, ids))
     return [_by(one, names) for one in records]
+
+
+def is_place(place: Place) -> bool:
+    """Whether a row could stand there, whoever says so."""
+    return bool(_AT.fullmatch(place.at) and _CHAIN.fullmatch(place.chain)) and 0 <= place.number < 1 << 31
 
 
 def _by(record: Record, names: Mapping[str, str]) -> tuple[By, str | None]:
@@ -99,13 +105,13 @@ def _cursor(record: Record) -> str:
     return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
 
 
-def _place(cursor: str) -> tuple[str, str, int]:
+def _place(cursor: str) -> Place:
     try:
         told = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         at, chain, number = told
-        place = (str(at), str(chain), int(number))
+        place = Place(str(at), str(chain), int(number))
     except (ValueError, TypeError, OverflowError):
         raise InputError("list_place_malformed") from None
-    if not _AT.fullmatch(place[0]) or not _CHAIN.fullmatch(place[1]) or not 0 <= place[2] < 1 << 31:
+    if not is_place(place):
         raise InputError("list_place_malformed")
     return place

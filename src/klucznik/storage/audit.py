@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import Connection, Row, Select, literal, select, tuple_
 
-from klucznik.domain.audit import Head, Record, company_of
-from klucznik.domain.environments import Environment
-from klucznik.domain.identifiers import Context
+from klucznik.domain.audit import Head, Place, Record, Wanted
 from klucznik.storage.schema import audit_heads, audit_log
 
 _PAGE = 500
@@ -122,30 +120,23 @@ def since(connection: Connection, at: str) -> Iterator[Record]:
             return
 
 
-def of_company(
-    connection: Connection,
-    environment: Environment,
-    context: Context,
-    *,
-    before: tuple[str, str, int] | None,
-    size: int,
-) -> list[Record]:
-    """What is told of a company, the latest first; `before` is where the last one of the page before stands."""
-    place = tuple_(audit_log.c.at, audit_log.c.chain, audit_log.c.number)
-    query = select(*_COLUMNS).where(audit_log.c.company == company_of(environment, context.value))
-    if before is not None:
-        query = query.where(place < before)
-    rows = connection.execute(query.order_by(*(one.desc() for one in place)).limit(size))
-    return [_record(row) for row in rows]
-
-
-def newest(connection: Connection, *, limit: int, before: Record | None = None) -> list[Record]:
+def newest(connection: Connection, wanted: Wanted, *, limit: int, before: Place | None = None) -> list[Record]:
     """A page of rows of all chains, the newest first, from behind `before` on."""
     table = audit_log
-    order = (table.c.at, table.c.chain, table.c.number)
-    query = select(*_COLUMNS).order_by(*(column.desc() for column in order)).limit(limit)
+    place = (table.c.at, table.c.chain, table.c.number)
+    query = select(*_COLUMNS).order_by(*(column.desc() for column in place)).limit(limit)
     if before is not None:
-        query = query.where(tuple_(*order) < (before.at, before.chain, before.number))
+        query = query.where(tuple_(*place) < before)
+    if wanted.company is not None:
+        query = query.where(table.c.company == wanted.company)
+    if wanted.event is not None:
+        # Beside a company no index is asked for it: the few rows of that company are looked through.
+        event = table.c.event if wanted.company is None else table.c.event + literal("")
+        query = query.where(event == wanted.event.value)
+    if wanted.since is not None:
+        query = query.where(table.c.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(table.c.at < wanted.until)
     return [_record(row) for row in connection.execute(query)]
 
 

@@ -299,6 +299,7 @@ audit_log = Table(
     Column("company", String(81)),
     Index("ix_audit_log_company_at", "company", "at", "chain", "number"),
     Index(None, "at", "chain", "number"),
+    Index("ix_audit_log_event_at", "event", "at", "chain", "number"),
 )
 
 audit_heads = Table(

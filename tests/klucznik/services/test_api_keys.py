@@ -140,7 +140,7 @@ async def test_the_newest_keys_come_first_page_by_page(ksef: Sandbox, tmp_path: 
         ({"scopes": []}, "scopes_missing"),
         ({"scopes": ["see", "export_keys"]}, "scope_unknown"),
         ({"scopes": ["administer"]}, "scope_unknown"),
-        ({"scopes": ["see", "audit"], "nip": "1234563218"}, "scope_of_all"),
+        ({"scopes": ["see", "import"], "nip": "1234563218"}, "scope_of_all"),
         ({"days": 0}, "key_lifetime_out_of_range"),
         ({"days": 367}, "key_lifetime_out_of_range"),
         ({"nip": "123"}, "nip_malformed"),

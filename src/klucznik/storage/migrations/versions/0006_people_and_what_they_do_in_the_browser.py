@@ -23,6 +23,7 @@ depends_on = None
 
 def upgrade() -> None:  # noqa: PLR0915  a list of tables
     op.create_index(op.f("ix_audit_log_at_chain_number"), "audit_log", ["at", "chain", "number"], unique=False)
+    op.create_index("ix_audit_log_event_at", "audit_log", ["event", "at", "chain", "number"], unique=False)
     op.create_table(
         "events",
         sa.Column("id", sa.String(length=32), nullable=False),
