@@ -13,7 +13,7 @@ from klucznik.domain.certificates import CertificateType, RevocationReason
 from klucznik.domain.connections import Method
 from klucznik.domain.identifiers import Context
 from klucznik.domain.permissions import OwnPermission
-from klucznik.domain.road_steps import Standing, steps_of
+from klucznik.domain.road_steps import steps_of
 from klucznik.domain.roles import Action
 from klucznik.domain.token_sunset import TOKEN_SUNSET
 from klucznik.domain.values import InvalidValue
@@ -25,22 +25,16 @@ from klucznik.services import company as companies
 from klucznik.services.connections import disconnect as forget
 from klucznik.services.renew import order_renewal
 from klucznik.services.revoke import revoke as revoke_in_ksef
-from klucznik.services.status import IssuanceStatus
 from klucznik.services.timeline import Happened, timeline
 from klucznik.services.verify import verify as prove
 from klucznik.web.pages import render, told, words_of
+from klucznik.web.road import shown_steps
 
 router = APIRouter(prefix="/companies/{nip}")
 
 _LATEST = 8
 # What has just been done here, said at the top of the page: a word of the address, never a sentence of it.
 _DONE = ("checked", "renamed", "revoked", "marked", "renewal_ordered", "nothing_to_renew")
-_DRAWN = {
-    Standing.AHEAD: "waiting",
-    Standing.NOW: "now",
-    Standing.DONE: "done",
-    Standing.STOPPED: "failed",
-}
 
 
 async def the_company(nip: str) -> Context:
@@ -101,7 +95,7 @@ async def _page(
         company=found,
         connection=found.connection,
         reach=None if subject is None or not found.held else reach_text(subject, words),
-        roads=[(one, _steps(one, words)) for one in found.roads],
+        roads=[(one, shown_steps(steps_of(one.issuance, one.enrollments), words)) for one in found.roads],
         lines=[_line(one, words) for one in latest.lines],
         more=latest.following is not None,
         permissions=permissions,
@@ -110,15 +104,6 @@ async def _page(
         problem=None if problem is None else told(request, problem),
         signature_needed=found.renewal is not None and found.renewal.plan.signs_in_until is None,
     )
-
-
-def _steps(status: IssuanceStatus, words: Words) -> list[tuple[str, str, str | None]]:
-    drawn = []
-    for step in steps_of(status.issuance, status.enrollments):
-        said = words.say(f"company.step.{step.kind.value}")
-        detail = None if step.type is None else words.say(f"type.{step.type.value}")
-        drawn.append((said, _DRAWN[step.standing], words.say("company.step.in_doubt") if step.in_doubt else detail))
-    return drawn
 
 
 def _line(one: Happened, words: Words) -> dict[str, object]:

@@ -16,7 +16,6 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from klucznik.access.gate import Requires, Visitor
 from klucznik.clock import by_the_machine
 from klucznik.domain.onboarding import OnboardingState
-from klucznik.domain.road_steps import Standing
 from klucznik.domain.roles import Action
 from klucznik.domain.waits import Wait, WaitKind
 from klucznik.errors import InputError
@@ -24,6 +23,7 @@ from klucznik.messages import Words
 from klucznik.services import onboarding as onboardings
 from klucznik.services.onboarding import Progress
 from klucznik.web.pages import render, words_of
+from klucznik.web.road import ShownStep, shown_steps
 
 router = APIRouter()
 Connecting = Annotated[Visitor, Depends(Requires(Action.CONNECT))]
@@ -32,7 +32,6 @@ _LOOK_EVERY_S = 1.0
 # A proxy closes what says nothing; and a browser comes back by itself when a stream ends.
 _SAY_SOMETHING_EVERY = 15
 _STREAM_LASTS = 600
-_DRAWN = {Standing.AHEAD: "waiting", Standing.NOW: "now", Standing.DONE: "done", Standing.STOPPED: "failed"}
 
 
 @dataclass(frozen=True)
@@ -40,25 +39,19 @@ class ShownProgress:
     """A road to draw.
 
     Attributes:
-        steps: text, state and detail of each, as `components.road` draws them.
         wait: why nothing moves now, in a sentence; None: it moves.
     """
 
-    steps: tuple[tuple[str, str, str | None], ...]
+    steps: tuple[ShownStep, ...]
     wait: str | None
     spent: int
 
 
 def shown_progress(found: Progress, words: Words) -> ShownProgress:
-    steps = []
-    for step in found.steps:
-        kind = None if step.type is None else words.say(f"wizard.type.{step.type.value}")
-        key = f"wizard.road.{step.kind.value}"
-        detail = words.say("wizard.road.in_doubt") if step.in_doubt and step.standing is Standing.NOW else None
-        steps.append((words.say(key, type=kind), _DRAWN[step.standing], detail))
     wait = _wait_of(found)
     told = None if wait is None else words.say(f"wizard.wait.{wait.kind.value}", until=wait.until)
-    return ShownProgress(tuple(steps), told, 0 if found.issuance is None else found.issuance.spent)
+    steps = shown_steps(found.steps, words)
+    return ShownProgress(steps, told, 0 if found.issuance is None else found.issuance.spent)
 
 
 def is_waiting_for_limits(found: Progress) -> bool:

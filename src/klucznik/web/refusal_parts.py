@@ -45,7 +45,7 @@ class ShownRemedy:
     """One way out.
 
     Attributes:
-        effect: what it does to requests and slots, and when: a number with its sign, and words.
+        requests, slots, when: what it does to both limits, and when, in words.
         estimate: when it works, worded as an estimate; None: at once.
         evidence: sentences, each with its source and date.
         step: of the wizard; None: nothing can be done about it here.
@@ -94,18 +94,14 @@ def _remedy(remedy: Remedy, refusal: Refusal, onboarding: Onboarding, visitor: V
     step, action = _STEPS.get(remedy.task, (None, Action.SEE))
     if step == "revoke" and not remedy.certificates:
         step = None
-    requests = remedy.frees_requests - remedy.spends
-    slots = remedy.frees_certificates - remedy.spends
-    # What waiting gives back is what is waited for; whether it comes, the estimate says.
-    requests_text = "+?" if remedy.kind is RemedyKind.WAIT_FOR_REQUESTS else _signed(requests)
     return ShownRemedy(
         kind=remedy.kind,
         title=remedy_title(remedy, words),
         text=remedy_text(replace(remedy, estimate=None), refusal.subject, words),
         estimate=_estimate(remedy, words),
-        requests=requests_text,
-        slots=_signed(slots),
-        when=words.say("when.at_once" if remedy.estimate is None else "when.estimated"),
+        requests=_requests(remedy, words),
+        slots=_effect(remedy.frees_certificates - remedy.spends, "takes", words),
+        when=_when(remedy, words),
         risks=tuple(risk_text(risk, words) for risk in remedy.risks),
         evidence=(*_rules(remedy, words), *(_evidence(one, onboarding, words) for one in remedy.evidence)),
         certificates=remedy.certificates,
@@ -145,5 +141,20 @@ def _evidence(evidence: Evidence, onboarding: Onboarding, words: Words) -> str:
     )
 
 
-def _signed(number: int) -> str:
-    return f"−{-number}" if number < 0 else f"+{number}" if number else "0"
+def _requests(remedy: Remedy, words: Words) -> str:
+    # What waiting gives back is what is waited for; whether it comes, the estimate says.
+    if remedy.kind is RemedyKind.WAIT_FOR_REQUESTS:
+        return words.say("refused_page.effect.renews")
+    return _effect(remedy.frees_requests - remedy.spends, "spends", words)
+
+
+def _effect(number: int, less: str, words: Words) -> str:
+    """`less`: how the catalogue calls it when there are fewer afterwards."""
+    kind = less if number < 0 else "frees" if number else "none"
+    return words.say(f"refused_page.effect.{kind}", n=abs(number))
+
+
+def _when(remedy: Remedy, words: Words) -> str:
+    if remedy.after is not None:
+        return words.say(f"when.after.{remedy.after.value}")
+    return words.say("when.at_once" if remedy.estimate is None else "when.estimated")

@@ -33,7 +33,7 @@ async def test_a_company_tells_whose_its_certificates_are_what_is_next_and_what_
         assert subject.shown() in text
         assert subject.value not in text
         assert len(serials_in(text)) == 2
-        for said in ("działa", "należą do osoby", "Klucznik odnowi je sam", "Wniosek złożony", "Połączono firmę"):
+        for said in ("działa", "należą do osoby", "Klucznik odnowi je sam", "Wniosek do KSeF", "Połączono firmę"):
             assert said in text, said
         whole = (await anna.get(f"/companies/{nip}/timeline")).text
         for said in ("Zlecono wydanie: uwierzytelnianie, offline", "Oba limity wystarczają", "sprawdzono w działaniu"):
@@ -160,5 +160,5 @@ async def test_a_person_who_signs_for_many_is_shown_with_some_of_the_companies(k
         theirs = [one.connection for one in found if one.connection.subject and one.connection.subject.is_person]
         assert len(theirs) > 21
         text = (await anna.get(f"/companies/{theirs[0].context.value}")).text
-        assert "i dalsze" in text
+        assert "i kolejne" in text
         assert len(re.findall(r'<li><a href="/companies/', text)) == 20

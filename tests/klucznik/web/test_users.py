@@ -131,7 +131,7 @@ async def test_the_log_is_shown_page_by_page_and_verified(ksef: Sandbox, tmp_pat
     async with office(tmp_path, ksef) as (_, anna):
         await anna.send("/settings/api-keys/new", name="Nocny import", scopes="see", days="90")
         page = await anna.reads("/audit")
-        assert "Utworzono klucz do API" in page
+        assert "Utworzono klucz API" in page
         assert "Dodano użytkownika" in page
-        assert page.index("Utworzono klucz do API") < page.index("Dodano użytkownika")
+        assert page.index("Utworzono klucz API") < page.index("Dodano użytkownika")
         assert "cały" in (await anna.send("/audit", "/audit/verify")).text

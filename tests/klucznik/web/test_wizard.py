@@ -112,7 +112,7 @@ async def test_from_the_nip_to_a_proved_pair_and_its_files(ksef: Sandbox, tmp_pa
         assert (anna.answer.status_code, "C:" in anna.text) == (422, False)
         ksef.advance(minutes=11)
         await anna.open(at)
-        assert "Potrzebny jest świeży dokument" in anna.warnings
+        assert "Potrzebny jest nowy dokument" in anna.warnings
         await sign(anna, person)
 
         assert anna.heading == "Limity KSeF przed wygenerowaniem"

@@ -133,5 +133,5 @@ async def test_a_document_whose_time_runs_out_says_so_without_a_reload(site: Sit
         await expect(page.locator(".clock-short")).to_be_visible()
         await page.clock.fast_forward("02:00")
         await expect(page.get_by_text("Czas tego dokumentu minął")).to_be_visible()
-        await press(page, "Przygotuj świeży dokument")
+        await press(page, "Przygotuj nowy dokument")
         await expect(page.locator("[data-shown]")).to_contain_text("Zostało 9:5")

@@ -20,6 +20,22 @@ document.addEventListener("keydown", (event) => {
 // On a phone the strip of pages is longer than the screen.
 document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
+// Polish print keeps a word of one letter with the next: no line ends in "i" or "z". Twice, for "i w tym".
+const kept = /(^|[\s(„])([aiouwz]) (?=\S)/gi;
+const typeset = (root) => {
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode;
+    if (text.parentElement.closest("code, script, textarea")) continue;
+    const set = text.data.replace(kept, "$1$2\u00a0").replace(kept, "$1$2\u00a0");
+    if (set !== text.data) text.data = set;
+  }
+};
+if (document.documentElement.lang === "pl") {
+  typeset(document.body);
+  document.addEventListener("htmx:afterSettle", (event) => typeset(event.target));
+}
+
 // A double click sends a form once. Not for longer: the answer may be a file, and the page stays.
 document.addEventListener("submit", (event) => {
   const form = event.target;
