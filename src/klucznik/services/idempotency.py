@@ -74,7 +74,7 @@ async def once(
 
     Raises:
         InputError: ``idempotency_key_reused`` (another request had this key), ``idempotency_key_in_use`` (it is being
-            answered right now).
+            answered right now, or was taken over meanwhile by whoever repeated it).
     """
     found = await _claim(installation, principal, key, hashlib.sha256(asked).hexdigest())
     if isinstance(found, Answer):
@@ -87,7 +87,7 @@ async def once(
         )
         raise
     body = installation.vault.seal_secret(_SEALED_AS, found.owner_id, answer.body)
-    await installation.database.write(
+    kept = await installation.database.write(
         lambda transaction: idempotency.answer(
             transaction,
             principal,
@@ -98,6 +98,9 @@ async def once(
             body=body,
         )
     )
+    if not kept:
+        # Whoever has taken it over may have made what is told once anew: only one answer is good, and that one is kept.
+        raise InputError("idempotency_key_in_use")
     return answer
 
 
@@ -107,9 +110,13 @@ async def _claim(installation: Installation, principal: str, key: str, fingerpri
 
     def take(transaction: Transaction) -> Claim | idempotency.Kept:
         idempotency.forget(transaction, before=now - KEPT)
-        if idempotency.claim(transaction, principal, key, fingerprint, now=now):
-            return claim
-        kept = idempotency.load(transaction, principal, key, claim.owner_id)
+        while not idempotency.claim(transaction, principal, key, fingerprint, now=now):
+            kept = idempotency.load(transaction, principal, key, claim.owner_id)
+            if kept is not None:
+                return found(transaction, kept)
+        return claim
+
+    def found(transaction: Transaction, kept: idempotency.Kept) -> Claim | idempotency.Kept:
         if kept.fingerprint != fingerprint:
             raise InputError("idempotency_key_reused")
         if kept.status is not None:
@@ -119,8 +126,8 @@ async def _claim(installation: Installation, principal: str, key: str, fingerpri
         idempotency.claim_again(transaction, principal, key, now=now)
         return Claim(principal, key, now, kept.made)
 
-    found = await installation.database.write(take)
-    if isinstance(found, Claim):
-        return found
-    body = b"" if found.body is None else installation.vault.unseal_secret(found.body)
-    return Answer(found.status or 200, found.headers, body, replayed=True)
+    taken = await installation.database.write(take)
+    if isinstance(taken, Claim):
+        return taken
+    body = b"" if taken.body is None else installation.vault.unseal_secret(taken.body)
+    return Answer(taken.status or 200, taken.headers, body, replayed=True)

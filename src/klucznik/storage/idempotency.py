@@ -43,10 +43,16 @@ def claim(transaction: Transaction, principal: str, key: str, fingerprint: str, 
     )
 
 
-def load(transaction: Transaction, principal: str, key: str, owner_id: str) -> Kept:
-    """The key as it stands; `owner_id`: to what its answer is bound in the seal."""
+def load(transaction: Transaction, principal: str, key: str, owner_id: str) -> Kept | None:
+    """The key as it stands; None: whoever had it has just given it up.
+
+    Args:
+        owner_id: to what its answer is bound in the seal.
+    """
     query = select(idempotency_keys).where(_one(principal, key)).with_for_update()
-    row = transaction.execute(query).one()
+    row = transaction.execute(query).one_or_none()
+    if row is None:
+        return None
     return Kept(row.fingerprint, row.created_at, row.made, row.status, dict(row.headers or {}), _body(row, owner_id))
 
 
@@ -75,9 +81,9 @@ def answer(
     status: int,
     headers: dict[str, str],
     body: SealedSecret,
-) -> None:
-    """Keep the answer, unless somebody else has taken the key over."""
-    transaction.execute(
+) -> bool:
+    """Keep the answer; False where somebody else has taken the key over."""
+    kept = transaction.execute(
         update(idempotency_keys)
         .where(_mine(principal, key, claimed_at))
         .values(
@@ -89,6 +95,7 @@ def answer(
             ciphertext=body.ciphertext,
         )
     )
+    return kept.rowcount == 1
 
 
 def release(transaction: Transaction, principal: str, key: str, claimed_at: datetime) -> None:
