@@ -61,6 +61,7 @@ def settings_of(request: Request) -> WebSettings:
 async def visitor_of(request: Request) -> Visitor | None:
     """Who sits before the browser; asked once for each request."""
     if not hasattr(request.state, "visitor"):
+        request.state.visitor = None  # where the database does not answer, the page that says so does not ask again
         request.state.visitor = await _visitor(request)
     return cast("Visitor | None", request.state.visitor)
 

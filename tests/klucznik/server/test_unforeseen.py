@@ -1,18 +1,23 @@
 """What nobody foresaw: the visitor reads a page like every other, the log has no more than its type and place."""
 
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.routing import Mount
+from tests.klucznik.web.worlds import browser
 from tests.klucznik.world import installed
 
 from klucznik.access.headers import POLICY
 from klucznik.access.settings import WebSettings
+from klucznik.domain.roles import Role
 from klucznik.errors import StorageError
 from klucznik.server.app import create_app
+from klucznik.services.installation import DATABASE_FILE
 from ksef_sandbox import Sandbox
 
 
@@ -63,3 +68,16 @@ async def test_where_the_database_lies_is_told_to_the_log_and_to_nobody_else(
         assert "db.internal" not in answer.text
         assert "books" in answer.text
     assert caplog.text.count(where) == 2
+
+
+async def test_whoever_is_signed_in_reads_a_page_too_where_the_database_cannot_tell_who_they_are(
+    tmp_path: Path,
+) -> None:
+    with Sandbox() as ksef:
+        async with installed(tmp_path, ksef) as klucznik, browser(klucznik, Role.STAFF) as anna:
+            with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as other:
+                other.execute("ALTER TABLE web_sessions RENAME TO elsewhere")
+            for path in ("/", "/sign-in", "/nowhere"):
+                answer = await anna.get(path)
+                assert answer.status_code == 500
+                assert "<h1" in answer.text
