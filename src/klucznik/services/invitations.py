@@ -32,7 +32,7 @@ from klucznik.errors import AccessDenied, InputError
 from klucznik.services import audit
 from klucznik.services.browser_sessions import begin_session, hash_of
 from klucznik.services.installation import Installation
-from klucznik.storage import connections, invitations, onboardings, operators, sealed_secrets
+from klucznik.storage import browser_sessions, connections, invitations, onboardings, operators, sealed_secrets
 from klucznik.storage.races import alone
 
 PAGE = 50
@@ -275,13 +275,16 @@ async def link_for_another_device(installation: Installation, session: BrowserSe
     """A link with which whoever is in goes on elsewhere; good once, for an hour. This browser stays in.
 
     Raises:
-        AccessDenied: ``page_unknown``.
+        AccessDenied: ``page_unknown``; ``not_signed_in``: the invitation was taken back or renewed meanwhile.
     """
     there, token = await invitation_of(installation, session), new_token()
     expires_at = min(installation.clock.now() + DEVICE_LINK_LASTS, session.expires_at)
 
     def commit(transaction: Transaction) -> None:
         invitations.new_links(transaction, [(there.id, hash_of(token))], expires_at=expires_at)
+        # Looked at once the invitation is ours: whoever gives it another link then shuts this browser out first.
+        if browser_sessions.load(transaction, session.token_hash) is None:
+            raise AccessDenied("not_signed_in")
         record(installation, transaction, Event.INVITATION_OTHER_DEVICE, [there])
 
     await installation.database.write(commit)

@@ -149,6 +149,17 @@ async def test_another_device_goes_on_and_the_first_one_stays(ksef: Sandbox, tmp
         assert await refused(klucznik, late.token) == "invitation_expired"
 
 
+async def test_a_browser_that_is_shut_out_makes_no_further_link(ksef: Sandbox, tmp_path: Path) -> None:
+    """Its request was under way when somebody gave the invitation another link."""
+    async with installed(tmp_path, ksef) as klucznik:
+        invited = await invite(klucznik, STAFF, some_nip())
+        _, session = await enter(klucznik, invited.token)
+        again = await renew_link(klucznik, STAFF, invited.invitation.id)
+        with pytest.raises(AccessDenied, match="not_signed_in"):
+            await link_for_another_device(klucznik, session)
+        assert await client_of(klucznik, (await enter(klucznik, again.token))[0]) is not None
+
+
 async def test_whoever_makes_another_link_goes_on_with_nobodys_sign_in(ksef: Sandbox, tmp_path: Path) -> None:
     """A program that may only invite knows every link that it makes; the owner has signed by the first."""
     nip = some_nip()
