@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -274,11 +274,11 @@ def _place_in(cursor: str) -> tuple[datetime, str]:
     at, name = key_in(cursor, 2)
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError:
-        raise InputError("cursor_malformed") from None
-    if moment.tzinfo is None:
-        raise InputError("cursor_malformed")
-    return moment, name
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC), name
+    except (ValueError, OverflowError):
+        pass
+    raise InputError("cursor_malformed")
 
 
 def _shown(request: Request, value: domain.Onboarding, status: int = 200) -> Response:

@@ -70,6 +70,6 @@ def folded(text: str) -> str:
     >>> folded("Żółw-Bud  Sp. z o.o.")
     'zolw bud sp z o o'
     """
-    parts = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+    parts = unicodedata.normalize("NFKD", text).translate(_PLAIN)
     plain = "".join(letter for letter in parts if not unicodedata.combining(letter))
     return _APART.sub(" ", plain.casefold()).strip()

@@ -76,7 +76,10 @@ def told(request: Request, error: KlucznikError) -> ErrorText:
 
 def local(back: str) -> str:
     """`back` where it is a path of ours, for redirects; otherwise the first page."""
-    parts = urlsplit(back)
+    try:
+        parts = urlsplit(back)
+    except ValueError:
+        return "/"
     # Browsers take a backslash for a slash and pass over control characters.
     plain = back.isprintable() and "\\" not in back
     ours = plain and not parts.scheme and not parts.netloc and back.startswith("/") and not back.startswith("//")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -41,7 +42,7 @@ async def listed(
         request,
         "settings/users.html",
         users=found,
-        more=f"/settings/users?after={found[-1].user.email}" if len(found) == PAGE else None,
+        more=f"/settings/users?after={quote(found[-1].user.email)}" if len(found) == PAGE else None,
     )
 
 

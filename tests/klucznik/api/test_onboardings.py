@@ -8,6 +8,7 @@ from tests.klucznik.offices import connection_of, office
 from tests.klucznik.onboardings import by_another_program
 from tests.klucznik.world import accepted, checked, filed, installed, owner, set_limits, slow_to_check, some_nip
 
+from klucznik.api.paging import cursor_of
 from klucznik.domain.connections import Method
 from klucznik.keys.credential import Credential
 from klucznik.services.engine import Engine
@@ -126,7 +127,8 @@ async def test_mistakes_are_told_and_change_nothing(ksef: Sandbox, tmp_path: Pat
         unproved = await caller.post(f"{at}/token", json={"token": token})
         assert (unproved.status_code, reason(unproved)) == (409, "control_needs_signature")
         assert (await caller.get(at)).json()["state"] == "sign"
-        assert reason(await caller.get("/onboardings", params={"after": "WyJhIiwiYiJd"})) == "cursor_malformed"
+        for made_up in ("WyJhIiwiYiJd", cursor_of("0001-01-01T00:00:00+14:00", "x")):
+            assert reason(await caller.get("/onboardings", params={"after": made_up})) == "cursor_malformed"
         assert (await caller.delete(at)).json()["state"] == "given_up"
 
 

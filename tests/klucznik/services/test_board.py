@@ -185,6 +185,7 @@ async def test_a_search_finds_a_number_by_its_beginning_and_a_name_by_any_part_o
     assert looked_for("100% _") == (None, "100")
     assert looked_for(" .. ") == (None, None)
     assert folded("Gęślą JAŹŃ") == "gesla jazn"
+    assert folded("Ǿ") == folded(folded("Ǿ")) == "o"  # so that a cursor leads to where it was taken
 
 
 async def test_a_cursor_that_is_none_or_of_another_order_is_refused(office: Installation) -> None:

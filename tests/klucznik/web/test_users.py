@@ -1,13 +1,17 @@
 """Users: invited by a link, given another role, shut out; and the last administrator stays."""
 
 import re
+import secrets
 from pathlib import Path
 
+from lxml import html
+from sqlalchemy import Connection as Transaction
 from tests.klucznik.databases import everything_in
 from tests.klucznik.web.people import EMAIL, Person, office
 from tests.klucznik.web.worlds import browser
 
-from klucznik.domain.accounts import PROOF_LASTS
+from klucznik.domain.accounts import PROOF_LASTS, User
+from klucznik.domain.roles import Role
 from klucznik.storage import users
 from ksef_sandbox import Sandbox
 
@@ -36,6 +40,22 @@ async def test_an_invited_colleague_sets_a_password_by_the_link_once(ksef: Sandb
         assert "już jest" in (await anna.send("/settings/users/new", email=BOB, name="B", role="staff")).text
         token = path.rpartition("/")[2]
     assert token.encode() not in everything_in(tmp_path)
+
+
+async def test_the_list_goes_on_after_an_address_with_a_plus(ksef: Sandbox, tmp_path: Path) -> None:
+    async with office(tmp_path, ksef) as (klucznik, anna):
+        now, last = klucznik.clock.now(), ("b+c@biuro.example", "e@biuro.example")
+        emails = [f"aa{number}@biuro.example" for number in range(98)] + [*last]
+
+        def add(transaction: Transaction) -> None:
+            for email in emails:
+                users.add(transaction, User(secrets.token_hex(16), email, email, Role.STAFF, now), now=now)
+
+        await klucznik.database.write(add)
+        first = html.fromstring(await anna.reads("/settings/users"))
+        (further,) = (str(where) for where in first.xpath("//a/@href[contains(., 'after=')]"))
+        second = await anna.reads(further)
+        assert [email in second for email in emails[-3:]] == [False, False, True]
 
 
 async def test_another_role_or_none_takes_effect_at_once(ksef: Sandbox, tmp_path: Path) -> None:

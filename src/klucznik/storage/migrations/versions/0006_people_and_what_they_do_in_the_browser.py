@@ -467,8 +467,8 @@ def _due(one: sa.Row[Any]) -> datetime:
 
 
 def _folded(text: str) -> str:
-    plain = text.translate(str.maketrans("łŁøØđĐ", "lLoOdD"))
-    letters = (letter for letter in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(letter))
+    plain = unicodedata.normalize("NFKD", text).translate(str.maketrans("łŁøØđĐ", "lLoOdD"))
+    letters = (letter for letter in plain if not unicodedata.combining(letter))
     return " ".join("".join(letter if letter.isalnum() else " " for letter in "".join(letters).casefold()).split())
 
 
