@@ -8,7 +8,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import update
 from tests.klucznik.databases import everything_in
 from tests.klucznik.mishaps import LIMITS, Mishap, Network, not_connected, refused
-from tests.klucznik.offices import connection_of, grants_sent, office, signed_in_as, told
+from tests.klucznik.offices import connection_of, employee, grants_sent, office, signed_in_as, told
 from tests.klucznik.onboardings import STAFF, begun, by_another_program, signed
 from tests.klucznik.world import (
     accepted,
@@ -551,3 +551,21 @@ async def test_whoever_ksef_does_not_let_go_on_makes_room_for_another_signer(kse
         await Engine(klucznik).run_until_idle()
         assert (await onboardings.find(klucznik, ready.id, STAFF)).state is S.DONE
     assert filed(ksef, person.holder.signs_in_as) == []
+
+
+async def test_a_step_that_ends_late_does_not_take_away_the_login_of_whoever_has_signed_meanwhile(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    """Its access token was renewed on the way; by its end somebody had gone back, and another had signed."""
+    nip = some_nip()
+    boss = owner(nip, ksef)
+    for after in (employee(nip, ksef, "InvoiceRead"), boss):
+        async with installed(tmp_path, ksef) as klucznik:
+            before = await signed(klucznik, nip, boss)
+            async with logins.session_of(klucznik, before) as late:
+                ksef.advance(hours=1)
+                await late.session.limits()
+                await onboardings.go_back(klucznik, before.id, STAFF, S.SIGN)
+                await onboardings.sign_in_with_key(klucznik, before.id, STAFF, after)
+            assert (await onboardings.look(klucznik, before.id, STAFF)).onboarding.state is S.LIMITS
+            await onboardings.give_up(klucznik, before.id, STAFF)

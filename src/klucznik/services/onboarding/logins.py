@@ -85,13 +85,11 @@ async def opened(installation: Installation, onboarding: Onboarding) -> SignedIn
     if sealed is None:
         return None
     try:
-        kept = json.loads(installation.vault.unseal_secret(sealed))
+        whose, tokens = _unsealed(installation, sealed)
     except StorageError:
         return None  # a login can be had anew, so that is no error
-    signed_in = SignedIn(
-        installation.ksef.resume(onboarding.context, kept_tokens.from_bytes(kept["tokens"].encode())), subject
-    )
-    return signed_in if kept["whose"] == _whose(onboarding, signed_in) else None
+    signed_in = SignedIn(installation.ksef.resume(onboarding.context, tokens), subject)
+    return signed_in if whose == _whose(onboarding, signed_in) else None
 
 
 async def ended(installation: Installation, onboarding: Onboarding) -> None:
@@ -106,6 +104,12 @@ def _whose(onboarding: Onboarding, signed_in: SignedIn) -> list[str]:
     """What it is sealed for: a row that says otherwise opens nothing."""
     subject = signed_in.subject
     return [onboarding.environment.value, str(onboarding.context), subject.type.value, subject.value]
+
+
+def _unsealed(installation: Installation, sealed: SealedSecret) -> tuple[list[str], TokenPair]:
+    """What it is sealed for, and the tokens."""
+    kept = json.loads(installation.vault.unseal_secret(sealed))
+    return kept["whose"], kept_tokens.from_bytes(kept["tokens"].encode())
 
 
 async def _lost(installation: Installation, onboarding: Onboarding) -> None:
@@ -130,7 +134,9 @@ async def _keep_renewed(
     sealed, now = seal(installation, onboarding, signed_in), installation.clock.now()
 
     def commit(transaction: Transaction) -> None:
-        if sealed_secrets.load(transaction, SECRET, onboarding.id, now=now) is not None:
+        there = sealed_secrets.load(transaction, SECRET, onboarding.id, now=now)
+        # Somebody may have signed anew meanwhile: only the very login that was opened is kept so.
+        if there is not None and _unsealed(installation, there)[1] == before:
             keep(transaction, sealed, now=now)
 
     try:
