@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import FilePayload, Locator, Page, expect
 from tests.klucznik.onboardings import by_another_program
 from tests.klucznik.web.sites import IN_BROWSER, Site, assert_accessible, assert_fits_a_phone
 from tests.klucznik.world import filed, owner, some_nip
@@ -106,6 +106,11 @@ async def test_the_whole_wizard_by_keyboard_and_its_road_moves_by_itself(site: S
         await expect(left).to_have_text(re.compile(r"Zostało \d:\d\d"))
         before = await left.inner_text()
         await expect(left).not_to_have_text(before)
+        # A mistake opens the page where it is told, far below the top.
+        other = FilePayload(name="other.xml", mimeType="text/xml", buffer=b"<other/>")
+        await page.locator("#signed").set_input_files(other)
+        await press(page, "Sprawdź i zaloguj do KSeF")
+        await expect(page.get_by_role("alert")).to_be_focused()
         await sign(page, person, tmp_path)
         await press(page, "Sprawdź i zaloguj do KSeF")
         await looked_at(page, "Limity KSeF przed wygenerowaniem")
@@ -113,6 +118,7 @@ async def test_the_whole_wizard_by_keyboard_and_its_road_moves_by_itself(site: S
         # Nobody touches the page: the stream brings it to its end.
         await looked_at(page, "Firma połączona z KSeF")
         await expect(page.get_by_text("Numer logowania")).to_be_visible()
+        assert await page.locator("h1").inner_text() == "Firma połączona z\u00a0KSeF", "z would end a line"
         assert len(filed(site.ksef, person.holder.signs_in_as)) == 2
 
 
