@@ -9,27 +9,26 @@ that anybody has seen. SQLite, with its one writer, does the same.
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, String, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select, update
 
 from klucznik.domain.environments import Environment
 from klucznik.domain.events import Choice, Happening, PublicEvent
 from klucznik.storage.races import add_unless_there, alone_or_not
-from klucznik.storage.schema import issuances
 from klucznik.storage.schema_people import events, webhook_deliveries
+from klucznik.storage.written_out import as_moment, in_words_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Made once: it runs with the steps of an issuance. Where the company is not said, it is that of the issuance.
-_ADD = insert(events).values(
-    context_value=func.coalesce(
-        bindparam("nip", type_=String),
-        select(issuances.c.context_value).where(issuances.c.id == bindparam("issuance")).scalar_subquery(),
-    )
+# With every step of an issuance. Where the company is not said, it is that of the issuance.
+_ADD = (
+    "INSERT INTO events (id, environment, at, kind, issuance_id, actor, data, context_value)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, COALESCE(?, (SELECT context_value FROM issuances WHERE id = ?)))"
 )
 _NUMBER = update(events).where(events.c.id == bindparam("of")).values(number=bindparam("place"))
 _UNNUMBERED = (
@@ -50,17 +49,23 @@ def add(
     now: datetime,
 ) -> None:
     """Part of the transaction that does what they tell of, in one statement."""
+    at = as_moment(connection, now)
     rows = [
-        {
-            **_row(environment, one, actor, now),
-            "nip": one.nip,
-            "issuance": one.issuance_id,
-            "id": _id_at(now, place),
-        }
+        (
+            _id_at(now, place),
+            environment.value,
+            at,
+            one.kind.value,
+            one.issuance_id,
+            actor,
+            json.dumps(dict(one.data)),
+            one.nip,
+            one.issuance_id,
+        )
         for place, one in enumerate(happenings)
     ]
     if rows:
-        connection.execute(_ADD, rows if len(rows) > 1 else rows[0])
+        connection.exec_driver_sql(in_words_of(connection, _ADD), rows if len(rows) > 1 else rows[0])
 
 
 def add_once(
@@ -69,24 +74,18 @@ def add_once(
     """Add those that are not there yet, by what they are about (`Happening.once`)."""
     rows = [
         {
-            **_row(environment, one, actor, now),
             "id": _id_about(environment, str(one.once)),
+            "environment": environment.value,
+            "at": now,
+            "kind": one.kind.value,
             "context_value": one.nip,
+            "issuance_id": one.issuance_id,
+            "actor": actor,
+            "data": dict(one.data),
         }
         for one in happenings
     ]
     add_unless_there(connection, events, rows)
-
-
-def _row(environment: Environment, happening: Happening, actor: str, now: datetime) -> dict[str, Any]:
-    return {
-        "environment": environment.value,
-        "at": now,
-        "kind": happening.kind.value,
-        "issuance_id": happening.issuance_id,
-        "actor": actor,
-        "data": dict(happening.data),
-    }
 
 
 def _id_at(now: datetime, place: int) -> str:
