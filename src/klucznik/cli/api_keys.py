@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from klucznik.cli.commands import start, with_installation
 from klucznik.cli.options import AsJson
+from klucznik.cli.running import start, with_installation
 
 if TYPE_CHECKING:
     from klucznik.domain.api_keys import ApiKey

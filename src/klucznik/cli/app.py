@@ -13,9 +13,10 @@ from klucznik.cli import (
     api_keys,
     audit,
     backups,
-    commands,
+    certificates,
     connections,
     issuances,
+    issue,
     language,
     permissions,
     pkcs11,
@@ -29,13 +30,14 @@ from klucznik.cli.options import parsed
 from klucznik.cli.serve import serve
 from klucznik.cli.state import Settings
 from klucznik.cli.usage import classes_for
+from klucznik.cli.version import version
 from klucznik.domain.environments import Environment
 from klucznik.domain.key_uri import KeyUri
 from klucznik.messages import Words
 
 _COMMANDS: dict[str, Callable[..., Any]] = {
-    "limits": commands.limits,
-    "issue": commands.issue,
+    "limits": issue.limits,
+    "issue": issue.issue,
     "status": issuances.status,
     "resume": issuances.resume,
     "sign": signing.sign,
@@ -44,22 +46,22 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "serve": serve,
     "renew": renewals.renew,
     "after-renewal": renewals.after_renewal,
-    "certificates": commands.certificates,
-    "revoke": commands.revoke,
+    "certificates": certificates.certificates,
+    "revoke": certificates.revoke,
     "grant": permissions.grant,
     "verify": permissions.verify,
     "connect": connections.connect,
     "connections": connections.connections,
     "disconnect": connections.disconnect,
     "doctor": doctor,
-    "export": commands.export,
-    "import": commands.import_,
+    "export": certificates.export,
+    "import": certificates.import_,
     "backup": backups.backup,
     "restore": backups.restore,
     "reconcile": backups.reconcile,
-    "test-credential": commands.make_test_credential,
+    "test-credential": certificates.make_test_credential,
     "demo": demo,
-    "version": commands.version,
+    "version": version,
 }
 
 _GROUPS: dict[str, dict[str, Callable[..., Any]]] = {

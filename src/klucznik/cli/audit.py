@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from klucznik.cli.commands import start, with_installation
 from klucznik.cli.exit_codes import Exit
 from klucznik.cli.options import AsJson
+from klucznik.cli.running import start, with_installation
 from klucznik.errors import InputError
 
 

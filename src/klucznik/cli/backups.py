@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from klucznik.cli.commands import context_of, credential_of, start, with_installation
 from klucznik.cli.options import P12, AsJson, Cert, Key, Nip, PasswordEnv, password_from
+from klucznik.cli.running import context_of, credential_of, start, with_installation
 from klucznik.errors import InputError
 
 if TYPE_CHECKING:

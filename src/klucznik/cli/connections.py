@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from klucznik.cli import permissions
-from klucznik.cli.commands import context_of, start, with_installation
 from klucznik.cli.options import (
     P12,
     AsJson,
@@ -24,6 +23,7 @@ from klucznik.cli.options import (
     question_for,
     with_password,
 )
+from klucznik.cli.running import context_of, start, with_installation
 from klucznik.domain.connections import Method, parse_connection_name
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError

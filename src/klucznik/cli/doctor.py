@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from klucznik.cli.commands import start
 from klucznik.cli.exit_codes import Exit
 from klucznik.cli.options import AsJson, password_from
+from klucznik.cli.running import start
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

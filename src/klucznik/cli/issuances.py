@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from klucznik.cli.commands import credential_of, show_outcome, start, with_installation
 from klucznik.cli.options import (
     P12,
     AsJson,
@@ -18,7 +17,9 @@ from klucznik.cli.options import (
     OneLogLevel,
     PasswordEnv,
 )
+from klucznik.cli.outcomes import show_outcome
 from klucznik.cli.output import Output
+from klucznik.cli.running import credential_of, start, with_installation
 from klucznik.cli.signing import External, OutFile, have_signed, wants_external
 from klucznik.cli.state import Settings
 from klucznik.clock import by_the_machine

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from klucznik.cli.commands import context_of, credential_of, start, with_installation
 from klucznik.cli.exit_codes import Exit, code_of
 from klucznik.cli.options import P12, AsJson, Cert, Key, Nip, PasswordEnv, confirmed, parsed
+from klucznik.cli.running import context_of, credential_of, start, with_installation
 from klucznik.cli.signing import External, OutFile, have_signed, wants_external
 from klucznik.domain.identifiers import Context, parse_nip
 from klucznik.domain.permissions import parse_entity_name

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from klucznik.cli.commands import start, with_installation
 from klucznik.cli.options import AsJson, parsed, password_from
+from klucznik.cli.running import start, with_installation
 from klucznik.domain.key_uri import KeyUri
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from klucznik.cli.commands import context_of, start, with_installation
 from klucznik.cli.exit_codes import Exit
 from klucznik.cli.options import AsJson, MaybeNip, Nip, confirmed
+from klucznik.cli.running import context_of, start, with_installation
 from klucznik.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from klucznik.cli.commands import start, with_installation
 from klucznik.cli.options import AsJson, MaybeLogFormat, MetricsPort, OneLogLevel
+from klucznik.cli.running import start, with_installation
 from klucznik.domain.environments import Environment
 from klucznik.errors import InputError
 from klucznik.operations import LogFormat, LogLevel

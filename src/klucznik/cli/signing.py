@@ -15,6 +15,8 @@ import typer
 
 from klucznik.cli.exit_codes import Exit
 from klucznik.cli.options import AsJson
+from klucznik.cli.outcomes import show_outcome
+from klucznik.cli.running import start, with_installation
 from klucznik.errors import InputError, SignedDocumentError, SignInRefused
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ def sign(
     yes: Annotated[bool, typer.Option("--yes", help="help.yes")] = False,
     as_json: AsJson = False,
 ) -> int:
-    from klucznik.cli.commands import start, with_installation
     from klucznik.ksef.signed_document import challenge_in
 
     settings, output = start(ctx, as_json)
@@ -68,7 +69,6 @@ def have_signed(
         stay: False: leave it at the document even where there is a terminal.
         yes: the answer to what the purpose would ask.
     """
-    from klucznik.cli.commands import with_installation
 
     async def begin(klucznik: Installation) -> int:
         request = await ask(klucznik)
@@ -214,7 +214,6 @@ class _Signing:
         return agrees_to_grant(asked, self.settings, self.output, yes=self.yes)
 
     def _shown(self, done: Done) -> int:
-        from klucznik.cli.commands import show_outcome
         from klucznik.cli.permissions import show_granted
         from klucznik.services.grant import Granted
 

@@ -13,9 +13,9 @@ from importlib.metadata import version
 from socket import socket
 from typing import TYPE_CHECKING
 
-from klucznik.cli.commands import with_installation
 from klucznik.cli.outlets import outlets_from_environment
 from klucznik.cli.output import Output
+from klucznik.cli.running import with_installation
 from klucznik.cli.state import Settings
 from klucznik.operations import LogFormat, LogLevel
 from klucznik.operations.log import logging_to
