@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import Connection, select
 
+from klucznik.domain.audit import Fact
 from klucznik.domain.environments import Environment
 from klucznik.domain.events import Happening, Kind
 from klucznik.storage import events
@@ -12,7 +13,7 @@ from klucznik.storage.database import Database
 from klucznik.storage.schema_people import events as rows
 
 _NOW = datetime(2026, 3, 1, 0, 30, tzinfo=timezone(timedelta(hours=1)))
-_DATA = {"said": 'zażółć "gęślą" 100%', "numbers": [1, None], "deep": {"yes": True}}
+_DATA: dict[str, Fact] = {"said": 'zażółć "gęślą" 100%', "numbers": [1, None], "deep": {"yes": True}}
 
 
 @pytest.mark.parametrize("at", [_NOW, _NOW.replace(microsecond=7)])
