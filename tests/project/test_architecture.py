@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -93,3 +94,10 @@ def test_asking_for_help_loads_no_library_that_talks_draws_certificates_or_keeps
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stderr.strip() == ""
+
+
+def test_the_docstring_of_the_services_names_each_of_them_once() -> None:
+    folder = ROOT / "src" / "klucznik" / "services"
+    named = re.findall(r"`([a-z_]+)`", ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or "")
+    there = [one.stem for one in folder.iterdir() if one.suffix == ".py" or (one / "__init__.py").exists()]
+    assert sorted(named) == sorted(set(there) - {"__init__"})
