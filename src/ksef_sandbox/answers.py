@@ -1,5 +1,5 @@
 """Making HTTP answers of values: JSON with a status, or an empty body.
-Refusals are made in `errors.py`, what is in an answer in the `routes_*` modules.
+Refusals are made in `errors.py`, what is in an answer in the modules of `routes/`.
 """
 
 from starlette.responses import Response

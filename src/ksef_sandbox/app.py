@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ksef_sandbox.fault_hook import FaultHook
+from ksef_sandbox.faults.hook import FaultHook
 from ksef_sandbox.pipeline import PREFIX, Hook, Pipeline
 from ksef_sandbox.ratelimits import RateLimits
-from ksef_sandbox.routes import ROUTES
+from ksef_sandbox.routes.all import ROUTES
 from ksef_sandbox.state import World
 
 
@@ -35,7 +35,7 @@ class _Application:
             await self._ksef(scope, receive, send)
             return
         if self._management is None:
-            from ksef_sandbox import management
+            from ksef_sandbox.management import app as management
 
             self._management = management.create_app(self._world)
         await self._management(scope, receive, send)

@@ -14,13 +14,14 @@ from typing import TypeVar
 
 from cryptography import x509
 
-from ksef_sandbox import quick_sessions, server, testdata
+from ksef_sandbox import server, testdata
 from ksef_sandbox.app import create_app, default_hooks
-from ksef_sandbox.fault_rules import Rule, check
-from ksef_sandbox.faults import Fault, Profile
+from ksef_sandbox.faults.in_force import Fault, Profile
+from ksef_sandbox.faults.rules import Rule, check
 from ksef_sandbox.identity import Identity, IdentityType
+from ksef_sandbox.management import quick_sessions
 from ksef_sandbox.requestlog import LoggedRequest
-from ksef_sandbox.routes import OPERATIONS
+from ksef_sandbox.routes.all import OPERATIONS
 from ksef_sandbox.state import World
 from ksef_sandbox.switches import Switches, SwitchValue
 

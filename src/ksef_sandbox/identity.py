@@ -1,5 +1,5 @@
 """Who a certificate speaks for: subject attributes to KSeF identity, by the exact rules of facts.md §2.3.
-No signatures here (`xades.py`) and no rights: whether the identity may enter a context is decided elsewhere.
+No signatures here (`xml/xades.py`) and no rights: whether the identity may enter a context is decided elsewhere.
 """
 
 import re

@@ -1,5 +1,5 @@
 """Which permissions a query of /permissions/query/* finds (facts.md §5.4, descriptions of the specification).
-How they look in an answer is `permission_answers.py`; the Owner right is never listed.
+How they look in an answer is `routes/permission_answers.py`; the Owner right is never listed.
 """
 
 from dataclasses import dataclass, field

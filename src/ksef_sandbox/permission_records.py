@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ksef_sandbox.auth_request import IpPolicy
 from ksef_sandbox.identity import ContextIdentifier, Identity
 from ksef_sandbox.records import Status
+from ksef_sandbox.xml.auth_request import IpPolicy
 
 
 class Permission(StrEnum):

@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from ksef_sandbox import access_tokens
 from ksef_sandbox.access_tokens import ReadToken, TokenKind
-from ksef_sandbox.connection import ConnectionDropped, NoAnswer
 from ksef_sandbox.errors import BadRequest, ErrorFrame, Forbidden, HttpProblem, KsefError, Unauthorized, Unexpected
+from ksef_sandbox.faults.connection import ConnectionDropped, NoAnswer
 from ksef_sandbox.paths import Paths
 from ksef_sandbox.records import ORDINARY, Fate, SignIn
 from ksef_sandbox.requestlog import LoggedRequest

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ksef_sandbox.auth_request import IpPolicy
 from ksef_sandbox.identity import ContextIdentifier, Holder, Identity
+from ksef_sandbox.xml.auth_request import IpPolicy
 
 
 class CertificateType(StrEnum):

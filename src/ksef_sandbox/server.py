@@ -15,7 +15,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from ksef_sandbox.connection import RESET
+from ksef_sandbox.faults.connection import RESET
 
 BACKLOG = 512
 GRACE_S = 1.0

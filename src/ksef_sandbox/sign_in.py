@@ -8,7 +8,7 @@ from typing import Literal
 
 from cryptography import x509
 
-from ksef_sandbox import auth_request, certificates, rights, xades
+from ksef_sandbox import certificates, rights
 from ksef_sandbox.certificates import CertificateState
 from ksef_sandbox.errors import BadRequest
 from ksef_sandbox.identity import ContextIdentifier, ContextType, Holder, Identity, IdentityType, read_holder
@@ -25,6 +25,7 @@ from ksef_sandbox.records import (
 )
 from ksef_sandbox.references import Kind
 from ksef_sandbox.state import World
+from ksef_sandbox.xml import auth_request, xades
 
 SUCCESS = Status(200, "Uwierzytelnianie zakończone sukcesem")
 NO_RIGHTS = Status(415, "Uwierzytelnianie zakończone niepowodzeniem", ("Brak przypisanych uprawnień",))

@@ -13,7 +13,7 @@ from ksef_sandbox import permission_records as p
 from ksef_sandbox import records as r
 from ksef_sandbox.ca import CertificateAuthority
 from ksef_sandbox.clock import Clock
-from ksef_sandbox.faults import Faults
+from ksef_sandbox.faults.in_force import Faults
 from ksef_sandbox.references import Randomness
 from ksef_sandbox.requestlog import RequestLog
 from ksef_sandbox.store import Store

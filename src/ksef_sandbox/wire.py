@@ -1,5 +1,5 @@
 """How values look on the wire: JSON text and dates as KSeF writes them (facts.md §1.2).
-Shapes of particular answers are made where they belong, in the `routes_*` modules.
+Shapes of particular answers are made where they belong, in the modules of `routes/`.
 """
 
 import json

@@ -38,7 +38,7 @@ from klucznik.services.renew_many import renew_many
 from klucznik.services.renewals import running_out
 from klucznik.storage import certificates
 from ksef_sandbox import Sandbox
-from ksef_sandbox.fault_rules import ErrorBefore, Rule
+from ksef_sandbox.faults.rules import ErrorBefore, Rule
 from ksef_sandbox.requestlog import LoggedRequest
 
 SCAN_EVERY = timedelta(days=5)

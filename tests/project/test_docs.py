@@ -22,7 +22,7 @@ from klucznik.domain.reasons import Reason, RemedyKind
 from klucznik.messages import words_in
 from klucznik.server.settings import ServerSettings
 from ksef_sandbox import cli as sandbox_cli
-from ksef_sandbox import management
+from ksef_sandbox.management import app as management
 from ksef_sandbox.state import World
 from ksef_sandbox.switches import Switches, registry
 

@@ -10,9 +10,9 @@ from lxml import etree
 from tests.official import official_file
 from tests.sandbox.signing import auth_token_request
 
-from ksef_sandbox.auth_request import AuthTokenRequest, IpPolicy, parse
 from ksef_sandbox.errors import BadRequest
 from ksef_sandbox.identity import ContextIdentifier, ContextType
+from ksef_sandbox.xml.auth_request import AuthTokenRequest, IpPolicy, parse
 
 CHALLENGE = "20250625-CR-20F5EE4000-DA48AE4124-46"
 BOTH = frozenset({"2.0", "2.1"})

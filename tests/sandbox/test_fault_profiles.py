@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.sandbox.careful import CarefulClient
 
 from ksef_sandbox import Sandbox
-from ksef_sandbox.fault_profiles import PROFILES
-from ksef_sandbox.fault_rules import ENROLL, Visit, check
-from ksef_sandbox.faults import MOST_IN_A_ROW, Faults, Profile
-from ksef_sandbox.routes import OPERATIONS
+from ksef_sandbox.faults.in_force import MOST_IN_A_ROW, Faults, Profile
+from ksef_sandbox.faults.profiles import PROFILES
+from ksef_sandbox.faults.rules import ENROLL, Visit, check
+from ksef_sandbox.routes.all import OPERATIONS
 from ksef_sandbox.switches import Switches, SwitchValue
 
 A_MONTH_S = 30 * 86400

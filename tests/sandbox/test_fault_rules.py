@@ -16,7 +16,8 @@ from tests.sandbox.driver import Driver
 from tests.sandbox.signing import make_seal
 
 from ksef_sandbox import Sandbox
-from ksef_sandbox.fault_rules import (
+from ksef_sandbox.faults.in_force import Faults
+from ksef_sandbox.faults.rules import (
     ACTS,
     Cancelled,
     DelayAfter,
@@ -30,10 +31,9 @@ from ksef_sandbox.fault_rules import (
     Visit,
     check,
 )
-from ksef_sandbox.faults import Faults
 from ksef_sandbox.identity import ContextIdentifier, ContextType, Identity, IdentityType
 from ksef_sandbox.records import CertificateType
-from ksef_sandbox.routes import OPERATIONS
+from ksef_sandbox.routes.all import OPERATIONS
 from ksef_sandbox.switches import Switches
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

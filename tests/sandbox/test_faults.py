@@ -13,7 +13,7 @@ from tests.sandbox.granting import entity_grant, identifier, outcome, person_gra
 from tests.sandbox.signing import make_person, make_seal
 
 from ksef_sandbox import Sandbox
-from ksef_sandbox.fault_rules import (
+from ksef_sandbox.faults.rules import (
     Act,
     Blocked,
     Cancelled,

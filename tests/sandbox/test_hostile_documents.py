@@ -20,11 +20,11 @@ from tests.sandbox.signing import (
     sign,
 )
 
-from ksef_sandbox.auth_request import AuthTokenRequest, parse
-from ksef_sandbox.dsig import Refused, read_signed_info
 from ksef_sandbox.errors import BadRequest
-from ksef_sandbox.xades import BAD_PROFILE, verify
-from ksef_sandbox.xml_reading import MAX_NAMESPACE_DECLARATIONS, MAX_NODES
+from ksef_sandbox.xml.auth_request import AuthTokenRequest, parse
+from ksef_sandbox.xml.dsig import Refused, read_signed_info
+from ksef_sandbox.xml.reading import MAX_NAMESPACE_DECLARATIONS, MAX_NODES
+from ksef_sandbox.xml.xades import BAD_PROFILE, verify
 
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))

@@ -11,12 +11,12 @@ from lxml import etree
 from tests.sandbox.hostile import CHALLENGE, EVIL_REQUEST, REQUEST, VICTIM, text, tree
 from tests.sandbox.signing import TestCredential, auth_token_request, sign
 
-from ksef_sandbox.auth_request import AuthTokenRequest, parse
 from ksef_sandbox.errors import BadRequest
 from ksef_sandbox.identity import ContextIdentifier, ContextType
 from ksef_sandbox.sign_in import new_challenge, sign_in
 from ksef_sandbox.state import World
-from ksef_sandbox.xades import verify
+from ksef_sandbox.xml.auth_request import AuthTokenRequest, parse
+from ksef_sandbox.xml.xades import verify
 
 SIGNED = [
     sign(REQUEST, VICTIM),

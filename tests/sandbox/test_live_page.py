@@ -13,7 +13,7 @@ from tests.sandbox.driver import Driver
 from tests.sandbox.signing import make_person, make_seal
 
 from ksef_sandbox import Sandbox
-from ksef_sandbox.fault_rules import ACTS
+from ksef_sandbox.faults.rules import ACTS
 
 NIP, PESEL = "5265877635", "80010112345"
 SEAL = make_seal(nip=NIP)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.sandbox.conftest import NO_DELAYS
 
 from ksef_sandbox import Sandbox
-from ksef_sandbox.management_guard import is_local_name
+from ksef_sandbox.management.guard import is_local_name
 
 FORMS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "TEXT/PLAIN;a=b"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from ksef_sandbox.paths import Paths
 from ksef_sandbox.pipeline import Route
-from ksef_sandbox.routes import ROUTES
+from ksef_sandbox.routes.all import ROUTES
 
 PATHS = Paths(ROUTES)
 

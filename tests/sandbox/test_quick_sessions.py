@@ -7,7 +7,7 @@ import pytest
 from tests.sandbox.driver import CheckedClient, Driver, Session
 
 from ksef_sandbox import Sandbox
-from ksef_sandbox.quick_sessions import NoSession
+from ksef_sandbox.management.quick_sessions import NoSession
 
 NIP, PESEL = "5265877635", "80010112345"
 

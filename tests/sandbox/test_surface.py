@@ -9,7 +9,7 @@ from tests.sandbox.driver import Driver
 from tests.sandbox.spec import specification
 
 from ksef_sandbox.limits import PRODUCTION_RATES
-from ksef_sandbox.routes import ROUTES
+from ksef_sandbox.routes.all import ROUTES
 
 NOT_PLAYED = re.compile(r"/(?:sessions|invoices|peppol|collective-identifiers)(?:/|$)")
 METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}

@@ -16,7 +16,7 @@ from tests.sandbox.signing import TestCredential, make_seal
 
 from ksef_sandbox import Sandbox
 from ksef_sandbox.clock import EARLIEST, LATEST, ClockError
-from ksef_sandbox.routes import ROUTES
+from ksef_sandbox.routes.all import ROUTES
 from ksef_sandbox.switches import SwitchError, registry
 
 NIP, OFFICE = "5265877635", "7762811692"

@@ -21,10 +21,10 @@ from tests.sandbox.signing import (
     sign,
 )
 
-from ksef_sandbox.auth_request import AuthTokenRequest, parse
 from ksef_sandbox.errors import BadRequest
 from ksef_sandbox.identity import ContextIdentifier, ContextType
-from ksef_sandbox.xades import WARNING, Compliance, SignedDocument, verify
+from ksef_sandbox.xml.auth_request import AuthTokenRequest, parse
+from ksef_sandbox.xml.xades import WARNING, Compliance, SignedDocument, verify
 
 CHALLENGE = "20250625-CR-20F5EE4000-DA48AE4124-46"
 REQUEST = auth_token_request(CHALLENGE, nip="5265877635")

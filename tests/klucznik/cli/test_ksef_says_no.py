@@ -17,7 +17,7 @@ from klucznik.cli.output import Output
 from klucznik.errors import KsefRefused
 from klucznik.messages import words_in
 from klucznik.messages.codes import CODES, DETAILS
-from ksef_sandbox.fault_rules import Act, EmptyForbidden, ErrorBefore, Refused, Rule, TooManyCalls, Unauthorized
+from ksef_sandbox.faults.rules import Act, EmptyForbidden, ErrorBefore, Refused, Rule, TooManyCalls, Unauthorized
 
 CREDENTIAL = "/auth/xades-signature"
 LIMITS = "/certificates/limits"

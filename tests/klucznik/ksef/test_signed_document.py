@@ -42,7 +42,7 @@ from klucznik.ksef import signed_document, signed_file
 from klucznik.ksef.auth_request import auth_token_request as our_request
 from klucznik.ksef.signed_document import challenge_in, check_signed_document
 from ksef_sandbox.errors import BadRequest
-from ksef_sandbox.xades import verify
+from ksef_sandbox.xml.xades import verify
 
 RSA_VICTIM = make_seal(nip="5265877635", key=rsa_key())
 OURS = our_request(CHALLENGE, Context.of_nip("5265877635"))

@@ -17,7 +17,7 @@ from tests.klucznik.ksef.worlds import CHALLENGE, CONTEXT, ec_key, nobody, perso
 from klucznik.errors import CredentialError
 from klucznik.ksef.auth_request import NAMESPACE, auth_token_request
 from klucznik.ksef.xades import SigningKey, sign_document
-from ksef_sandbox import xades as sandbox_xades
+from ksef_sandbox.xml import xades as sandbox_xades
 
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 XADES = "{http://uri.etsi.org/01903/v1.3.2#}"

@@ -27,7 +27,7 @@ from klucznik.services.issue import issue, order
 from klucznik.services.progress import Progress, Stage
 from klucznik.services.status import one_issuance
 from ksef_sandbox import Sandbox
-from ksef_sandbox.fault_rules import Cancelled, Refused, Rejected, Rule
+from ksef_sandbox.faults.rules import Cancelled, Refused, Rejected, Rule
 from ksef_sandbox.records import CertificateType
 
 ENROLL = ("POST", "/certificates/enrollments")

@@ -45,7 +45,7 @@ from klucznik.services.issue import Issued, issue, order
 from klucznik.services.resume import resume
 from klucznik.services.revoke import revoke
 from ksef_sandbox import Sandbox
-from ksef_sandbox.fault_rules import (
+from ksef_sandbox.faults.rules import (
     Cancelled,
     DropAnswer,
     ErrorAfter,

@@ -58,11 +58,12 @@ from klucznik.storage import certificates, issuances
 from klucznik.storage.schema import enrollments as enrollment_rows
 from klucznik.storage.schema import leases as lease_rows
 from ksef_sandbox import enrollments as ksef_enrollments
-from ksef_sandbox import quick_sessions, testdata
+from ksef_sandbox import testdata
 from ksef_sandbox.app import create_app
-from ksef_sandbox.fault_hook import FaultHook
-from ksef_sandbox.fault_rules import Cancelled, Rejected, Rule
+from ksef_sandbox.faults.hook import FaultHook
+from ksef_sandbox.faults.rules import Cancelled, Rejected, Rule
 from ksef_sandbox.identity import Identity, IdentityType
+from ksef_sandbox.management import quick_sessions
 from ksef_sandbox.records import Enrollment as Request
 from ksef_sandbox.state import World
 from ksef_sandbox.switches import Switches

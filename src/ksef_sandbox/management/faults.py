@@ -1,4 +1,4 @@
-"""The faults in the management face: what is in force, what was done, and changing both (`faults.py`).
+"""The faults in the management face: what is in force, what was done, and changing both (`faults/in_force.py`).
 The management face itself is never disturbed.
 """
 
@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, StrictInt
 
 from ksef_sandbox.answers import empty_answer, json_answer
-from ksef_sandbox.fault_rules import FaultError, Rule, check
-from ksef_sandbox.faults import Fault
-from ksef_sandbox.problems import problem
-from ksef_sandbox.routes import OPERATIONS
+from ksef_sandbox.faults.in_force import Fault
+from ksef_sandbox.faults.rules import FaultError, Rule, check
+from ksef_sandbox.management.problems import problem
+from ksef_sandbox.routes.all import OPERATIONS
 from ksef_sandbox.state import World
 from ksef_sandbox.wire import JsonValue, timestamp
 

@@ -1,5 +1,5 @@
 """The management face under /sandbox: clock, request log, switches, limits, reset, CA (never reachable through /v2).
-It is for tests and people; nothing here belongs to KSeF. What it only shows is `management_views.py`.
+It is for tests and people; nothing here belongs to KSeF. What it only shows is `management/views.py`.
 """
 
 from datetime import timedelta
@@ -11,13 +11,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, St
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from ksef_sandbox import enrollments, limits, live_page, management_faults, management_views, quick_sessions, testdata
+from ksef_sandbox import enrollments, limits, testdata
 from ksef_sandbox.answers import empty_answer, json_answer
 from ksef_sandbox.certificates import CertificateState, state_of
 from ksef_sandbox.clock import ClockError
 from ksef_sandbox.identity import Identity, IdentityType
-from ksef_sandbox.management_guard import Guarded
-from ksef_sandbox.problems import problem
+from ksef_sandbox.management import faults as management_faults
+from ksef_sandbox.management import live_page, quick_sessions
+from ksef_sandbox.management import views as management_views
+from ksef_sandbox.management.guard import Guarded
+from ksef_sandbox.management.problems import problem
 from ksef_sandbox.requestlog import LoggedRequest
 from ksef_sandbox.state import World
 from ksef_sandbox.switches import SwitchError, registry

@@ -1,5 +1,5 @@
 """Answers that are not what HTTP expects: none at all, with the connection reset, or a slow one.
-When they are given is decided by `fault_hook.py`; `server.py` lends each request the means to reset its connection.
+When they are given is decided by `faults/hook.py`; `server.py` lends each request the means to reset its connection.
 """
 
 import asyncio

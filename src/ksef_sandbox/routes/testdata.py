@@ -19,8 +19,8 @@ from ksef_sandbox.records import (
     Subunit,
     identity_key,
 )
-from ksef_sandbox.routes_certificates import JSON
-from ksef_sandbox.testdata_bodies import (
+from ksef_sandbox.routes.certificates import JSON
+from ksef_sandbox.routes.testdata_bodies import (
     AttachmentRevokeBody,
     AuthorizedBody,
     BlockBody,

@@ -1,12 +1,12 @@
 """The named sets of faults: `mild` is a bad day, `hostile` is every trouble that a careful client can survive.
-docs/sandbox.md shows them as tables. A profile never strikes more than twice in a row (`faults.py`).
+docs/sandbox.md shows them as tables. A profile never strikes more than twice in a row (`faults/in_force.py`).
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ksef_sandbox.fault_rules import (
+from ksef_sandbox.faults.rules import (
     Cancelled,
     DelayAfter,
     DelayBefore,

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from ksef_sandbox.bodies import Body, any_case
-from ksef_sandbox.permission_bodies import Authorization, PersonPermission
-from ksef_sandbox.permission_parts import (
+from ksef_sandbox.routes.permission_bodies import Authorization, PersonPermission
+from ksef_sandbox.routes.permission_parts import (
     AuthorIdentifier,
     AuthorizedEntity,
     EntityIdentifier,

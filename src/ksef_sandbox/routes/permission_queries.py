@@ -1,5 +1,5 @@
 """HTTP face of the lists of permissions and roles: /permissions/query/* (specification 2.7.0, facts.md §5.4).
-What is found comes from `permission_queries.py` and `rights.py`, its look from `permission_answers.py`.
+What is found comes from `permission_queries.py` and `rights.py`, its look from `routes/permission_answers.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -7,12 +7,17 @@ from typing import TypeVar
 
 from starlette.responses import Response
 
-from ksef_sandbox import bodies, paging, permission_answers, permission_queries, rights
+from ksef_sandbox import bodies, paging, permission_queries, rights
 from ksef_sandbox.answers import json_answer
 from ksef_sandbox.bodies import Body
 from ksef_sandbox.identity import Identity, IdentityType
 from ksef_sandbox.permission_queries import GrantFilters
-from ksef_sandbox.permission_query_bodies import (
+from ksef_sandbox.permission_records import Grant, Permission
+from ksef_sandbox.pipeline import Call, Route
+from ksef_sandbox.rights import Role
+from ksef_sandbox.routes import permission_answers
+from ksef_sandbox.routes.certificates import JSON
+from ksef_sandbox.routes.permission_query_bodies import (
     AuthorizationQueryBody,
     AuthorizationQueryType,
     EntityQueryBody,
@@ -24,11 +29,7 @@ from ksef_sandbox.permission_query_bodies import (
     SubordinateQueryBody,
     SubunitQueryBody,
 )
-from ksef_sandbox.permission_records import Grant, Permission
-from ksef_sandbox.pipeline import Call, Route
-from ksef_sandbox.rights import Role
-from ksef_sandbox.routes_certificates import JSON
-from ksef_sandbox.routes_permissions import require
+from ksef_sandbox.routes.permissions import require
 from ksef_sandbox.wire import JsonValue
 
 T = TypeVar("T")

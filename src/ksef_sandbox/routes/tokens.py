@@ -11,17 +11,17 @@ from starlette.responses import Response
 
 from ksef_sandbox import bodies, encryption, ksef_tokens, paging
 from ksef_sandbox.answers import empty_answer, json_answer
-from ksef_sandbox.auth_request import CONTEXT_PATTERNS, IP_PATTERNS, IpPolicy
 from ksef_sandbox.bodies import Body, Description, any_case
 from ksef_sandbox.errors import InvalidInput
 from ksef_sandbox.identity import ContextIdentifier, ContextType
 from ksef_sandbox.ksef_tokens import TokenFilters, TokenState
-from ksef_sandbox.permission_bodies import PersonPermission
 from ksef_sandbox.permission_records import KsefToken, Permission, TokenSignIn
 from ksef_sandbox.pipeline import PUBLIC, Call, Route
-from ksef_sandbox.routes_auth import initiated
-from ksef_sandbox.routes_certificates import JSON
+from ksef_sandbox.routes.auth import initiated
+from ksef_sandbox.routes.certificates import JSON
+from ksef_sandbox.routes.permission_bodies import PersonPermission
 from ksef_sandbox.wire import JsonValue, optional_timestamp, timestamp
+from ksef_sandbox.xml.auth_request import CONTEXT_PATTERNS, IP_PATTERNS, IpPolicy
 
 _AUTHOR_TYPES = ("Nip", "Pesel", "Fingerprint")
 

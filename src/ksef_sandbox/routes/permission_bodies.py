@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from ksef_sandbox.bodies import Body, Description, any_case
-from ksef_sandbox.permission_parts import (
+from ksef_sandbox.routes.permission_parts import (
     AuthorizedEntity,
     Choice,
     EntityDetailsBody,

@@ -1,5 +1,5 @@
 """Parts of permission requests: identifiers by their kinds, and who the subject is (specification 2.7.0).
-The whole bodies are `permission_bodies.py` and `permission_query_bodies.py`.
+The whole bodies are `routes/permission_bodies.py` and `routes/permission_query_bodies.py`.
 """
 
 import re
@@ -10,11 +10,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from ksef_sandbox.auth_request import CONTEXT_PATTERNS
 from ksef_sandbox.bodies import Body, any_case
 from ksef_sandbox.identity import ContextIdentifier, ContextType, Identity, IdentityType
 from ksef_sandbox.permission_queries import System, Target
 from ksef_sandbox.permission_records import EntityDetails, IdDocument, PersonDetails
+from ksef_sandbox.xml.auth_request import CONTEXT_PATTERNS
 
 _PATTERNS = {
     "Nip": CONTEXT_PATTERNS[ContextType.NIP],

@@ -1,5 +1,5 @@
 """Untrusted XML into a tree, safely: no DTD, no entities, no network, bounded; and canonical bytes out of it.
-Nothing here knows of signatures (`dsig.py`) or of what a document means (`auth_request.py`).
+Nothing here knows of signatures (`xml/dsig.py`) or of what a document means (`xml/auth_request.py`).
 """
 
 import re

@@ -9,10 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from lxml import etree
 
-from ksef_sandbox import dsig
-from ksef_sandbox.dsig import DS, Refused
 from ksef_sandbox.errors import BadRequest
-from ksef_sandbox.xml_reading import detached, leaf_text, read, remove, reread
+from ksef_sandbox.xml import dsig
+from ksef_sandbox.xml.dsig import DS, Refused
+from ksef_sandbox.xml.reading import detached, leaf_text, read, remove, reread
 
 Compliance = Literal["enforce", "warn", "off"]
 

@@ -1,5 +1,5 @@
 """AuthTokenRequest, schema 2.0 and 2.1: our own validator and the typed request it yields (facts.md §2.2).
-It sees the document that the signature covers, after `xades.py`; challenge, context and rights are checked later.
+It sees the document that the signature covers, after `xml/xades.py`; challenge, context and rights are checked later.
 """
 
 import ipaddress

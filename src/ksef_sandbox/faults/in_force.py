@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from ksef_sandbox.fault_profiles import PROFILES
-from ksef_sandbox.fault_rules import Operation, Rule, Visit
+from ksef_sandbox.faults.profiles import PROFILES
+from ksef_sandbox.faults.rules import Operation, Rule, Visit
 from ksef_sandbox.identity import Identity
 from ksef_sandbox.switches import Switches
 

@@ -1,5 +1,5 @@
 """Faults as data: what can be done to a request (acts), and to which requests (rules).
-Whether a rule strikes is decided in `faults.py`; the acts are done in `fault_hook.py`.
+Whether a rule strikes is decided in `faults/in_force.py`; the acts are done in `faults/hook.py`.
 """
 
 import difflib

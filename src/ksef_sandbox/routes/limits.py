@@ -1,5 +1,5 @@
 """HTTP face of limits that can be read: /limits/* and /rate-limits (specification 2.7.0, facts.md §4.1).
-What is read comes from `limits.py`; what test data may change is in `routes_testdata.py`.
+What is read comes from `limits.py`; what test data may change is in `routes/testdata.py`.
 """
 
 from starlette.responses import Response

@@ -13,8 +13,8 @@ from ksef_sandbox.answers import json_answer
 from ksef_sandbox.certificates import CertificateState, state_of
 from ksef_sandbox.identity import ContextIdentifier, Identity, IdentityType
 from ksef_sandbox.limits import Allowance, Spent
+from ksef_sandbox.management.problems import problem
 from ksef_sandbox.permission_records import Grant
-from ksef_sandbox.problems import problem
 from ksef_sandbox.records import Certificate, SignIn, identity_key
 from ksef_sandbox.state import World
 from ksef_sandbox.wire import JsonValue, optional_timestamp, timestamp

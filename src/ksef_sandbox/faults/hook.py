@@ -1,4 +1,4 @@
-"""Does to requests what the rules in force decide (`faults.py`): before they are applied, or to their answers.
+"""Does to requests what the rules in force decide (`faults/in_force.py`): before they are applied, or to their answers.
 The sandbox's own state stays true: whatever a fault shows or hides, what was applied was applied.
 """
 
@@ -10,9 +10,8 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from ksef_sandbox import enrollments, fault_rules, permissions, sign_in, wrong_certificates
+from ksef_sandbox import enrollments, permissions, sign_in
 from ksef_sandbox.answers import json_answer
-from ksef_sandbox.connection import ConnectionDropped, trickle
 from ksef_sandbox.errors import (
     BadRequest,
     BareForbidden,
@@ -22,8 +21,11 @@ from ksef_sandbox.errors import (
     Unauthorized,
     Unexpected,
 )
-from ksef_sandbox.fault_rules import ENROLL, SIGN_INS, Visit
-from ksef_sandbox.faults import Faults, Strike
+from ksef_sandbox.faults import rules as fault_rules
+from ksef_sandbox.faults import wrong_certificates
+from ksef_sandbox.faults.connection import ConnectionDropped, trickle
+from ksef_sandbox.faults.in_force import Faults, Strike
+from ksef_sandbox.faults.rules import ENROLL, SIGN_INS, Visit
 from ksef_sandbox.identity import ContextIdentifier, ContextType
 from ksef_sandbox.pipeline import Call, Hook
 from ksef_sandbox.records import CertificateType, Fate, Status, identity_key

@@ -1,5 +1,5 @@
 """XML Signature as KSeF allows it (facts.md §2.4): algorithms, transforms, SignedInfo, references.
-Only the listed algorithms and shapes exist here; what XAdES adds, and what must be signed, is in `xades.py`.
+Only the listed algorithms and shapes exist here; what XAdES adds, and what must be signed, is in `xml/xades.py`.
 """
 
 import base64
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from lxml import etree
 
-from ksef_sandbox.xml_reading import canonical, leaf_text, reread
+from ksef_sandbox.xml.reading import canonical, leaf_text, reread
 
 DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 _DSIG: Final = "http://www.w3.org/2000/09/xmldsig#"

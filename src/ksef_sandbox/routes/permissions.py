@@ -1,5 +1,5 @@
 """HTTP face of granting and revoking: /permissions/*/grants and /permissions/operations (specification 2.7.0).
-It reads requests and writes answers; the rules are in `permissions.py`, the lists in `routes_permission_queries.py`.
+It reads requests and writes answers; the rules are in `permissions.py`, the lists in `routes/permission_queries.py`.
 """
 
 from datetime import date
@@ -9,7 +9,11 @@ from starlette.responses import Response
 from ksef_sandbox import bodies, permissions, rights
 from ksef_sandbox.answers import json_answer, status_value
 from ksef_sandbox.errors import Forbidden, Gone, InvalidInput
-from ksef_sandbox.permission_bodies import (
+from ksef_sandbox.permission_records import EuEntity, GrantKind, Permission, PermissionOperation
+from ksef_sandbox.permissions import GrantOrder
+from ksef_sandbox.pipeline import Call, Route
+from ksef_sandbox.routes.certificates import JSON
+from ksef_sandbox.routes.permission_bodies import (
     AuthorizationGrantBody,
     EntityGrantBody,
     EuAdministrationGrantBody,
@@ -18,10 +22,6 @@ from ksef_sandbox.permission_bodies import (
     PersonGrantBody,
     SubunitGrantBody,
 )
-from ksef_sandbox.permission_records import EuEntity, GrantKind, Permission, PermissionOperation
-from ksef_sandbox.permissions import GrantOrder
-from ksef_sandbox.pipeline import Call, Route
-from ksef_sandbox.routes_certificates import JSON
 from ksef_sandbox.wire import JsonValue
 
 

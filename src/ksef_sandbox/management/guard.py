@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ksef_sandbox.problems import problem
+from ksef_sandbox.management.problems import problem
 
 MAX_BODY_BYTES = 1_000_000
 READS = frozenset({"GET", "HEAD", "OPTIONS"})

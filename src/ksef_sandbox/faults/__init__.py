@@ -1,0 +1,1 @@
+"""Faults: which there are, which request they strike, and what is then done to it."""
