@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`.
+# `make demo` and `make test` do everything; `make help` tells of the rest.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -10,15 +10,16 @@ BIN    := $(VENV)/bin
 BOTH_DATABASES := tests/klucznik/storage tests/klucznik/services tests/klucznik/operations
 
 help:
-	@echo "make demo   issue a pair of certificates against the local KSeF, from nothing"
-	@echo "make test   lint, types and all tests"
-	@echo "make lint   ruff, mypy and import rules only"
-	@echo "make bench  every figure of the documentation, measured here"
-	@echo "make crash  kill a process at every act of an issuance, on SQLite and PostgreSQL, 25 seeds each (takes most of an hour)"
+	@echo "make demo         issue a pair of certificates against the local KSeF, from nothing"
+	@echo "make test         lint, types and all tests"
+	@echo "make lint         ruff, mypy and import rules only"
+	@echo "make bench        every figure of the documentation, measured here"
+	@echo "make crash        kill a process at every act of an issuance, on SQLite and PostgreSQL, 25 seeds each (takes most of an hour)"
 	@echo "make conformance  the sandbox against the official specification: operation x status"
 	@echo "make two-years    50 companies through two years of renewals: no gap in validity, no request wasted, each hook once"
 	@echo "make fuzz         6,000 requests to the sandbox and 10,000 to our API, made from their descriptions; what is wrong is printed"
-	@echo "make lock   renew the hashed lock files from pyproject.toml"
+	@echo "make lock         renew the hashed lock files from pyproject.toml"
+	@echo "make clean        remove the virtual environment and what the tools have cached"
 
 $(VENV)/.made:
 	@sh scripts/make-venv "$(PYTHON)" "$(VENV)"
