@@ -56,7 +56,7 @@ async def sign_in(installation: Installation, password: str, *, who: Guesser) ->
 
     def commit(transaction: Transaction) -> Entered:
         now = installation.clock.now()
-        current = users.load(transaction, user.id)
+        current = users.load(transaction, user.id, to_let_in=True)
         if current is None or current.disabled_at is not None or current.password_hash != hashed:
             raise AccessDenied("sign_in_wrong")
         if fresh is not None:

@@ -189,14 +189,15 @@ async def finish_with_code(installation: Installation, session: BrowserSession, 
     await count_guess(installation, guesser)
 
     def commit(transaction: Transaction) -> Entered:
-        current = users.load(transaction, user.id)
-        if current is None or current.disabled_at is not None:
+        current = users.load(transaction, user.id, to_let_in=True)
+        # The browser may have been signed out meanwhile, as by a new password.
+        there = browser_sessions.remove(transaction, session.token_hash)
+        if not there or current is None or current.disabled_at is not None:
             raise AccessDenied("second_factor_wrong")
         how = _used(installation, transaction, current, code)
         if how is None:
             raise AccessDenied("second_factor_wrong")
         forget_guesses(installation, transaction, guesser)
-        browser_sessions.remove(transaction, session.token_hash)
         return entered(
             installation, transaction, current, how, begin_session(installation, transaction, user_id=user.id)
         )

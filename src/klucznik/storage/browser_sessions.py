@@ -74,8 +74,9 @@ def disprove(transaction: Transaction, invitation_id: str) -> None:
     )
 
 
-def remove(transaction: Transaction, token_hash: str) -> None:
-    transaction.execute(delete(web_sessions).where(web_sessions.c.token_hash == token_hash))
+def remove(transaction: Transaction, token_hash: str) -> bool:
+    """Whether it was there."""
+    return transaction.execute(delete(web_sessions).where(web_sessions.c.token_hash == token_hash)).rowcount == 1
 
 
 def remove_of_user(transaction: Transaction, user_id: str, *, but: str | None = None) -> None:

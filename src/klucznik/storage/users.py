@@ -45,8 +45,14 @@ def save(transaction: Transaction, user: User, *, now: datetime) -> User:
     return saved
 
 
-def load(transaction: Transaction, user_id: str) -> User | None:
-    row = transaction.execute(select(users).where(users.c.id == user_id)).one_or_none()
+def load(transaction: Transaction, user_id: str, *, to_let_in: bool = False) -> User | None:
+    """The user of that id.
+
+    Args:
+        to_let_in: nobody else changes them until the transaction ends: a new password signs out all who came before it.
+    """
+    query = select(users).where(users.c.id == user_id)
+    row = transaction.execute(query.with_for_update() if to_let_in else query).one_or_none()
     return None if row is None else user_of(row)
 
 
