@@ -114,7 +114,7 @@ def test_no_message_is_there_for_nothing() -> None:
     def used(key: str) -> bool:
         if key in words or any(all(map(filled, m.groups())) for s in shapes if (m := s.fullmatch(key))):
             return True
-        ending = next((one for one in (".now", ".in_browser") if key.endswith(one)), None)
+        ending = next((one for one in (".now", ".in_browser", ".in_api") if key.endswith(one)), None)
         return ending is not None and used(key.removesuffix(ending))
 
     assert [key for key in messages("pl") if not used(key)] == []
@@ -134,9 +134,10 @@ _SAME_IN_BOTH = {
     *("role.administrator", "user.role.administrator", "settings.operator"),
     *("looks_like.pkcs7", "looks_like.pkcs12", "looks_like.pdf", "looks_like.xml"),
 }
-# What a user types or sees as it is written: options, commands, variables, endings of files, KSeF's names.
+# What a user types or sees as it is written: options, commands, routes, variables, endings of files, KSeF's names.
 _TYPED = re.compile(
     r"\{\w*\}|--[\w-]+|\bklucznik(?: [a-z][a-z-]*)+|\b[A-Z]+(?:_[A-Z]+)+|\.[a-z]{3}\b|\([A-Z][A-Za-z]+\)"
+    r"|(?:GET|POST) /[\w/…-]+|`[\w=?]+`"
 )
 
 

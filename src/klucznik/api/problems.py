@@ -118,7 +118,7 @@ def problem(request: Request, error: KlucznikError, *, errors: Sequence[FieldPro
     """The answer that tells of an error."""
     error = outward(error)
     words, status = words_of(request), status_of(error)
-    text = error_text(error, words)
+    text = error_text(error, words, in_api=True)
     told = Problem(
         type=f"urn:klucznik:problem:{error.reason}",
         title=words.say(f"problem.title.{status}"),

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from klucznik.cli.pictures import bullets, meters
 from klucznik.domain.identifiers import Context
-from klucznik.domain.preflight import Refusal
+from klucznik.domain.preflight import Finding, Refusal
 from klucznik.domain.reasons import Task
 from klucznik.domain.remedies import About, Remedy
 from klucznik.messages import Words
@@ -45,7 +45,7 @@ def refusal(value: Refusal, words: Words, *, again: Sequence[str] = ()) -> Rende
         Text(),
         meters(value.limits, words, needed=value.needed),
         Text(),
-        *bullets(reason_text(finding, words) for finding in value.reasons),
+        *bullets(_reason(finding, words) for finding in value.reasons),
         Text(),
         Text(words.say("refusal.causes"), style="bold"),
         *bullets(cause_text(cause, value.limits, words) for cause in value.causes),
@@ -124,3 +124,9 @@ def waiting_for_limits(value: WaitingForLimits, words: Words) -> RenderableType:
         end=words.date(issuance.limits_until or issuance.created_at),
     )
     return Group(refusal(value.refusal, words), Panel(Text(waits), title=words.say("waiting.title"), padding=(0, 2)))
+
+
+def _reason(finding: Finding, words: Words) -> str:
+    """At a terminal there may be a command against it."""
+    text, against = reason_text(finding, words), f"reason.{finding.code.value}.force"
+    return f"{text} {words.say(against)}" if words.has(against) else text

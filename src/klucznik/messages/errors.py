@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -27,6 +28,8 @@ _FAMILIES = {
     "expected": ("type", "subject"),
     "found": ("type", "subject"),
 }
+# A command or an option of one.
+_TYPED = re.compile(r"\bklucznik [a-z]|--[a-z]")
 _LISTS = frozenset({"required_permissions", "present_permissions"})
 
 
@@ -45,17 +48,21 @@ class ErrorText:
     changed_by: Who | None = None
 
 
-def error_text(error: KlucznikError, words: Words) -> ErrorText:
-    """The words for any error of Klucznik."""
+def error_text(error: KlucznikError, words: Words, *, in_api: bool = False) -> ErrorText:
+    """The words for any error of Klucznik.
+
+    Args:
+        in_api: for whoever sends requests: what to do names routes, never what is typed at a terminal.
+    """
     data = {name: _said(name, value, words) for name, value in error.data.items()}
     ksef_key = key_of(error)
     if ksef_key is not None:
-        return _ksef_text(error, ksef_key, data, words)
+        return _ksef_text(error, ksef_key, data, words, in_api)
     key = f"error.{error.reason}"
     what = words.say(key if words.has(key) else "error.other", reason=error.reason, **data)
     if error.reason == "login_refused":
-        return _login_text(error, what, data, words)
-    return ErrorText(what, _now(key, data, words))
+        return _login_text(error, what, data, words, in_api)
+    return ErrorText(what, _now(key, data, words, in_api))
 
 
 def rejection_text(failure: Failure, words: Words) -> str:
@@ -68,21 +75,21 @@ def rejection_text(failure: Failure, words: Words) -> str:
     ).what
 
 
-def _ksef_text(error: KlucznikError, key: str, data: Said, words: Words) -> ErrorText:
+def _ksef_text(error: KlucznikError, key: str, data: Said, words: Words, in_api: bool) -> ErrorText:
     """KSeF's own words always stand beside ours: they are what the Ministry's help desk knows."""
     what, changed_by = words.say(key, **data), CODES[key]
     if isinstance(error, KsefRefused) and error.text:
         text = ": ".join((error.text.rstrip("."), " ".join(error.details))) if error.details else error.text
         what = f"{what} {words.say('ksef.quote', code=quoted_number(error), text=text)}"
-    return ErrorText(what, _now(key, data, words), who_text(changed_by, words), changed_by)
+    return ErrorText(what, _now(key, data, words, in_api), who_text(changed_by, words), changed_by)
 
 
-def _login_text(error: KlucznikError, what: str, data: Said, words: Words) -> ErrorText:
+def _login_text(error: KlucznikError, what: str, data: Said, words: Words, in_api: bool) -> ErrorText:
     """A person with another certificate helps against some of KSeF's reasons, and not against the others."""
     key = key_of_login(error.data.get("code"))
     own = CODES[key] is Who.YOU
     return ErrorText(
-        what, _now("error.login_refused" if own else key, data, words), who_text(CODES[key], words), CODES[key]
+        what, _now("error.login_refused" if own else key, data, words, in_api), who_text(CODES[key], words), CODES[key]
     )
 
 
@@ -91,10 +98,11 @@ def who_text(who: Who, words: Words) -> str:
     return words.say("error.who", who=words.say(f"who.{who.value}"))
 
 
-def _now(key: str, data: Said, words: Words) -> str | None:
-    """What to do. Where that names a command, the catalogue of the pages says what to do in a browser instead."""
-    told = next((name for name in (f"{key}.in_browser", f"{key}.now") if words.has(name)), None)
-    return None if told is None else words.say(told, **data)
+def _now(key: str, data: Said, words: Words, in_api: bool) -> str | None:
+    """What to do. Where that names a command, the catalogue of the pages says what to do in a browser or by the API."""
+    names = (f"{key}.in_api", f"{key}.now", f"{key}.in_browser") if in_api else (f"{key}.in_browser", f"{key}.now")
+    said = (words.say(name, **data) for name in names if words.has(name))
+    return next((text for text in said if not in_api or _TYPED.search(text) is None), None)
 
 
 def _said(name: str, value: Datum, words: Words) -> Datum:

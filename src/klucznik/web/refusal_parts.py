@@ -83,7 +83,7 @@ def shown_refusal(request: Request, visitor: Visitor, onboarding: Onboarding) ->
 
 
 def _reason(finding: Finding, words: Words) -> str:
-    if finding.code is Reason.REQUESTS_RESERVED_FOR_RENEWAL:  # the other words name a command
+    if finding.code is Reason.REQUESTS_RESERVED_FOR_RENEWAL:  # the meters beside it show how many are needed
         return words.say(
             "wizard.reason.reserved", remaining=finding.remaining, limit=finding.limit, reserved=finding.reserved
         )

@@ -1,6 +1,7 @@
 """What every route of the API keeps to: a key with a scope, problems that a program can read, ids, the description."""
 
 import logging
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,11 +10,16 @@ import pytest
 from fastapi.routing import APIRoute
 from tests.klucznik.api.worlds import connected, program, reason, stranger
 from tests.klucznik.world import installed, some_nip
+from tests.project import source
 
 from klucznik.access.headers import LARGEST_BODY
 from klucznik.api.language import preferred
 from klucznik.api.openapi import routes, scope_of
 from klucznik.domain.roles import SCOPES
+from klucznik.errors import KlucznikError
+from klucznik.messages import LANGUAGES, words_for_pages
+from klucznik.messages.codes import CODES
+from klucznik.messages.errors import error_text
 from klucznik.services.installation import DATABASE_FILE
 from ksef_sandbox import Sandbox
 
@@ -147,6 +153,20 @@ async def test_the_description_has_every_route_with_its_scope_its_problems_and_e
                     assert "404" in operation["responses"], route.path
                 assert "409" in operation["responses"] or method != "POST", route.path
         assert "HTTPValidationError" not in described["components"]["schemas"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_error_of_the_api_sends_anybody_to_a_terminal(language: str) -> None:
+    words = words_for_pages(language)
+    for reason_raised in {one.name for one in source.reasons()}:
+        now = error_text(KlucznikError(reason_raised), words, in_api=True).now or ""
+        assert not re.search(r"klucznik [a-z]|--[a-z]", now), reason_raised
+    for code in CODES:
+        now = words.say(f"{code}.in_api") if words.has(f"{code}.in_api") else ""
+        assert not re.search(r"klucznik [a-z]|--[a-z]", now), code
+    # Those that programs meet most say what to do, by its route.
+    for met in ("not_connected", "issuance_unknown", "login_over", "no_credential", "signature_being_checked"):
+        assert "/" in (error_text(KlucznikError(met), words, in_api=True).now or ""), met
 
 
 async def test_what_nobody_foresaw_is_a_problem_without_details(

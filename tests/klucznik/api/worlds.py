@@ -1,5 +1,6 @@
 """Builders for tests of the API: the application beside a sandbox, companies that are connected, callers with keys."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,8 @@ from klucznik.services.issue import Issued, issue
 from klucznik.services.telling import Outlets
 from ksef_sandbox import Sandbox
 
+# In words of either language; `Klucznik A` begins the name of a certificate.
+COMMAND = re.compile(r"\bklucznik [a-z]")
 BASE = f"{PUBLIC_URL}/api/v1"
 
 
@@ -36,8 +39,16 @@ async def program(
 async def stranger(klucznik: Installation, outlets: Outlets | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody without a key."""
     transport = httpx.ASGITransport(app=create_app(klucznik, SETTINGS, outlets))
-    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+    hooks = {"response": [names_no_command]}
+    async with httpx.AsyncClient(transport=transport, base_url=BASE, event_hooks=hooks) as client:
         yield client
+
+
+async def names_no_command(answer: httpx.Response) -> None:
+    """No answer sends a program to a terminal; only the description says where keys come from."""
+    if "json" in answer.headers.get("content-type", "") and not answer.url.path.endswith("/openapi.json"):
+        await answer.aread()
+        assert COMMAND.search(answer.text) is None, answer.text
 
 
 async def connected(klucznik: Installation, ksef: Sandbox, nip: str | None = None) -> str:
