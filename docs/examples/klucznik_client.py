@@ -105,6 +105,12 @@ class Cancelled(TypedDict):
     requests_saved: int
 
 
+class CarryOut(TypedDict):
+    # How its invitations go.
+    send: NotRequired[bool]
+    language: NotRequired[Language]
+
+
 Cause = Literal["requests_already_used", "certificates_already_held", "earlier_tests_or_attempts"]
 
 
@@ -241,7 +247,7 @@ class Delivery(TypedDict):
     event: str
     type: str
     nip: str | None
-    state: DeliveryState
+    state: klucznik__domain__webhooks__DeliveryState
     attempts: int
     due_at: str | None
     status: int | None
@@ -254,9 +260,6 @@ class DeliveryPage(TypedDict):
     # A page of deliveries, the newest first.
     items: list[Delivery]
     next: str | None
-
-
-DeliveryState = Literal["waiting", "delivered", "given_up", "dropped"]
 
 
 Disabled = Literal["by_somebody", "failing", "gone"]
@@ -376,6 +379,8 @@ class Invitation(TypedDict):
     nip: str
     name: str | None
     email: str | None
+    language: Language
+    letter: Letter | None
     state: InvitationState
     created_at: str
     expires_at: str
@@ -399,13 +404,15 @@ class Invited(TypedDict):
     nip: str
     name: str | None
     email: str | None
+    language: Language
+    letter: Letter | None
     state: InvitationState
     created_at: str
     expires_at: str
     opened_at: str | None
     done_at: str | None
     revoked_at: str | None
-    link: str
+    link: str | None
 
 
 class Issuance(TypedDict):
@@ -495,6 +502,17 @@ class KsefProblem(TypedDict):
     trace_id: str | None
 
 
+Language = Literal["pl", "en"]
+
+
+class Letter(TypedDict):
+    # What has become of the letter with its link.
+    to: str
+    state: klucznik__domain__letters__DeliveryState
+    at: str | None
+    problem: str | None
+
+
 class LikelyCause(TypedDict):
     # What probably led there.
     code: Cause
@@ -581,6 +599,8 @@ class NewInvitation(TypedDict):
     name: NotRequired[str | None]
     email: NotRequired[str | None]
     days: NotRequired[int]
+    send: NotRequired[bool]
+    language: NotRequired[Language]
 
 
 class NewIssuance(TypedDict):
@@ -896,6 +916,12 @@ class Seal(TypedDict):
     mac: str
 
 
+class SendInvitation(TypedDict):
+    # Where its new link is to go.
+    email: NotRequired[str | None]
+    language: NotRequired[Language | None]
+
+
 Setback = Literal[
     "login_over",
     "signer_refused",
@@ -1065,6 +1091,12 @@ class WebhookChange(TypedDict):
 class WebhookList(TypedDict):
     # All webhooks; there are 50 at most.
     items: list[Webhook]
+
+
+klucznik__domain__letters__DeliveryState = Literal["waiting", "sent", "failed"]
+
+
+klucznik__domain__webhooks__DeliveryState = Literal["waiting", "delivered", "given_up", "dropped"]
 
 
 class Client:
@@ -1334,7 +1366,8 @@ class Client:
         )
 
     def invite(self, body: NewInvitation, *, idempotency_key: str | None = None) -> Invited:
-        """Invite a company. The link is in this answer and in no other."""
+        """Invite a company. The link is in this answer and in no other; with `send` it goes to the company
+        alone, by a letter."""
         return cast(
             "Invited",
             self._ask(
@@ -1354,6 +1387,11 @@ class Client:
         """Give an invitation another link. The link before and the browsers it has opened lead nowhere any
         more."""
         return cast("Invited", self._ask("POST", f"/invitations/{invitation_id}/link"))
+
+    def send_invitation(self, invitation_id: str, body: SendInvitation) -> Invitation:
+        """Send an invitation by e-mail. Another link goes to the company, and to nobody else, perhaps to
+        another address."""
+        return cast("Invitation", self._ask("POST", f"/invitations/{invitation_id}/send", body=body))
 
     def list_imports(self, *, limit: int | None = None, after: str | None = None) -> ImportPage:
         """List lists of companies. Those that this key has brought, the newest first, a page at a time."""
@@ -1384,12 +1422,13 @@ class Client:
             self._ask("GET", f"/imports/{import_id}/lines", query={"limit": limit, "after": after, "bad": bad}),
         )
 
-    def carry_import_out(self, import_id: str) -> CountedImport:
+    def carry_import_out(self, import_id: str, body: CarryOut | None) -> CountedImport:
         """Carry a list out. Invites every company whose line is good."""
-        return cast("CountedImport", self._ask("POST", f"/imports/{import_id}/execution"))
+        return cast("CountedImport", self._ask("POST", f"/imports/{import_id}/execution", body=body))
 
     def make_import_links(self, import_id: str) -> Links:
-        """Make its links. A link for each company that it has invited and that has opened none yet."""
+        """Make its links. A link for each company that it has invited and that has opened none yet, nor got
+        one by a letter."""
         return cast("Links", self._ask("POST", f"/imports/{import_id}/links"))
 
     def list_events(

@@ -1,4 +1,4 @@
-"""The cookies: of the session, and of the browser that has signed in before. No page reads them, only we do."""
+"""The cookies: of the session, of a browser that has signed in before, of its language. No page reads them, only we."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from datetime import timedelta
 from fastapi import Request, Response
 
 from klucznik.access.gate import settings_of
+from klucznik.domain.languages import Language
 from klucznik.services.guesses import Guesser
 from klucznik.services.passwords import Entered
 
 # A browser that is used once in half a year is known again.
 _DEVICE_LASTS = timedelta(days=180)
+_LANGUAGE_LASTS = timedelta(days=365)
+LANGUAGE_COOKIE = "language"
 
 
 def sign_browser_in(request: Request, answer: Response, entered: Entered) -> None:
@@ -19,6 +22,8 @@ def sign_browser_in(request: Request, answer: Response, entered: Entered) -> Non
     settings = settings_of(request)
     # Without an age it goes when the browser is closed.
     answer.set_cookie(settings.cookie, entered.token, httponly=True, samesite="lax", secure=settings.secure, path="/")
+    if entered.language is not None and LANGUAGE_COOKIE not in request.cookies:
+        remember_language(request, answer, entered.language)
     if entered.device is None:
         return
     answer.set_cookie(
@@ -29,6 +34,18 @@ def sign_browser_in(request: Request, answer: Response, entered: Entered) -> Non
         samesite="lax",
         secure=settings.secure,
         path="/",
+    )
+
+
+def remember_language(request: Request, answer: Response, language: Language) -> None:
+    """Pages are in this language from now on."""
+    answer.set_cookie(
+        LANGUAGE_COOKIE,
+        language.value,
+        max_age=int(_LANGUAGE_LASTS.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=settings_of(request).secure,
     )
 
 

@@ -6,12 +6,24 @@ from typing import cast
 
 from fastapi import Request
 
+from klucznik.errors import InputError
 from klucznik.services.events import Feed
 from klucznik.services.telling import Outlets
 
 
 def feed_of(request: Request) -> Feed:
     return cast(Feed, request.app.state.feed)
+
+
+def sends_mail(request: Request) -> bool:
+    """Whether this installation writes letters."""
+    return outlets_of(request).mail is not None
+
+
+def check_sends_mail(request: Request) -> None:
+    """Raise InputError ``mail_not_set_up`` where it does not."""
+    if not sends_mail(request):
+        raise InputError("mail_not_set_up")
 
 
 def outlets_of(request: Request) -> Outlets:

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from klucznik.access.gate import settings_of
+from klucznik.access.told import check_sends_mail
 from klucznik.api.answers import IdempotencyKey, answered, once, sent
 from klucznik.api.asked import Id, Import
 from klucznik.api.language import words_of
-from klucznik.api.models.invitations import CountedImport, ImportPage, LinePage, Links, NewImport
+from klucznik.api.models.invitations import CarryOut, CountedImport, ImportPage, LinePage, Links, NewImport
 from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
 from klucznik.api.problems import documented
 from klucznik.errors import InputError
@@ -80,15 +81,27 @@ async def list_import_lines(
 @router.post(
     "/{import_id}/execution", response_model=CountedImport, responses=documented(404, 409), summary="Carry a list out"
 )
-async def carry_import_out(caller: Import, import_id: Id) -> Response:
+async def carry_import_out(request: Request, caller: Import, import_id: Id, body: CarryOut | None = None) -> Response:
     """Invites every company whose line is good. Repeated, it makes nothing twice."""
-    done = await service.carry_out(caller.klucznik, caller.principal, import_id)
+    how = body or CarryOut()
+    if how.send:
+        check_sends_mail(request)
+    done = await service.carry_out(
+        caller.klucznik,
+        caller.principal,
+        import_id,
+        language=how.language,
+        by_mail=f"{settings_of(request).public_url}/i/" if how.send else None,
+    )
     return sent(answered(CountedImport, views.brought(done)))
 
 
 @router.post("/{import_id}/links", response_model=Links, responses=documented(404, 409), summary="Make its links")
 async def make_import_links(request: Request, caller: Import, import_id: Id) -> Response:
-    """A link for each company that it has invited and that has opened none yet. Links made before lead nowhere."""
+    """A link for each company that it has invited and that has opened none yet, nor got one by a letter.
+
+    Links made before lead nowhere.
+    """
     now, url = caller.klucznik.clock.now(), settings_of(request).public_url
     made = await service.links(caller.klucznik, caller.principal, import_id)
     items = [views.invited(one.invitation, f"{url}/i/{one.token}", now) for one in made]

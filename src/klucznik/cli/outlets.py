@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from klucznik.domain.languages import Language
 from klucznik.errors import InputError
 from klucznik.messages import Words
 from klucznik.services.telling import Outlets
@@ -13,7 +14,7 @@ def outlets_from_environment(words: Words, *, public_url: str | None = None) -> 
     """For whoever works: a worker, or the web app with one inside.
 
     Args:
-        words: the language of e-mails.
+        words: the language of e-mails to whoever has chosen none.
         public_url: where people find the board; None: the environment says, or nobody.
 
     Raises:
@@ -21,16 +22,16 @@ def outlets_from_environment(words: Words, *, public_url: str | None = None) -> 
     """
     private = os.environ.get("KLUCZNIK_WEBHOOK_PRIVATE", "") not in ("", "0")
     smtp, sender = os.environ.get("KLUCZNIK_SMTP_URL"), os.environ.get("KLUCZNIK_MAIL_FROM")
+    language = Language(words.language)
     if not smtp:
-        return Outlets(private_webhooks=private)
+        return Outlets(private_webhooks=private, language=language)
     if not sender:
         raise InputError("mail_sender_missing")
     # Only those who send letters need their templates.
-    from klucznik.messages import words_for_pages
     from klucznik.services.mail import MailServer
     from klucznik.services.notices import Mail
-    from klucznik.views.mails import Letters
+    from klucznik.views.letters import Letters
 
     where = public_url or os.environ.get("KLUCZNIK_PUBLIC_URL") or None
-    write = Letters(words_for_pages(words.language), None if where is None else where.rstrip("/"))
-    return Outlets(private_webhooks=private, mail=Mail(MailServer.parse(smtp, sender), write))
+    write = Letters(language, None if where is None else where.rstrip("/"))
+    return Outlets(private, Mail(MailServer.parse(smtp, sender), write), language)

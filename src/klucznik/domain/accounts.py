@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from klucznik.domain.languages import Language
 from klucznik.domain.roles import ACTIONS, Principal, Role
 from klucznik.domain.values import InvalidValue
 
@@ -38,13 +39,15 @@ class LinkPurpose(StrEnum):
 
     SET_UP = "set_up"  # the first administrator; good while there is no user
     INVITED = "invited"  # a colleague's first password
-    FORGOTTEN = "forgotten"  # another password for one that is forgotten
+    FORGOTTEN = "forgotten"  # another password for one that is forgotten, by an administrator
+    ASKED_FOR = "asked_for"  # the same, by e-mail to whoever has the account: anybody may ask for it
 
 
 LINK_LASTS = {
     LinkPurpose.SET_UP: timedelta(hours=24),
     LinkPurpose.INVITED: timedelta(days=7),
     LinkPurpose.FORGOTTEN: timedelta(hours=2),
+    LinkPurpose.ASKED_FOR: timedelta(hours=1),
 }
 
 
@@ -69,6 +72,7 @@ class User:
 
     Attributes:
         email: in lower case; what they sign in with.
+        language: in which letters come; None: as the installation speaks.
         password_hash: argon2id; None until they have set a password by a link.
         totp_since: since when a second factor is asked for; None: it is not.
         totp_step: the last time step whose code was used.
@@ -80,6 +84,7 @@ class User:
     role: Role
     created_at: datetime
     digest: Digest = Digest.DAILY
+    language: Language | None = None
     password_hash: str | None = field(default=None, repr=False)
     totp_since: datetime | None = None
     totp_step: int | None = None

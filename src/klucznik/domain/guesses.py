@@ -4,6 +4,7 @@ Each guess is counted under what it is about, before it is looked at, so that a 
 
 - a browser that has signed in to this account before (it has a device cookie): under that browser and account;
 - any other: under the account, and under the address that it comes from;
+- links that are asked for by e-mail: under the account, and under the address that it comes from, apart from guesses;
 - codes of a second factor, which only whoever knows the password can guess: under the account, apart from passwords.
 
 So a stranger who guesses makes other strangers wait, never the owner at their own browser; and the pause has an upper
@@ -24,10 +25,12 @@ class About(StrEnum):
     DEVICE = "device"
     ADDRESS = "address"
     CODE = "code"
+    LINK = "link"
+    ASKING = "asking"
 
 
 # So many are free; an office behind one address mistypes more often than one person.
-FREE = {About.ACCOUNT: 5, About.DEVICE: 5, About.ADDRESS: 20, About.CODE: 5}
+FREE = {About.ACCOUNT: 5, About.DEVICE: 5, About.ADDRESS: 20, About.CODE: 5, About.LINK: 3, About.ASKING: 10}
 _FIRST_PAUSE_S = 2
 LONGEST_PAUSE = timedelta(minutes=15)
 # After a day without a guess all is forgotten.

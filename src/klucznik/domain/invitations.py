@@ -12,6 +12,7 @@ from enum import StrEnum
 from klucznik.domain.connections import parse_connection_name
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context
+from klucznik.domain.languages import Language
 from klucznik.domain.values import InvalidValue
 
 LEAST_DAYS, USUAL_DAYS, MOST_DAYS = 1, 14, 60
@@ -44,6 +45,7 @@ class Invitation:
     Attributes:
         name: what people call the company.
         email: where the link was sent, or is to be sent.
+        language: of that letter.
         created_by: the `Principal.id` of who invites.
         token_hash: SHA-256 of the link that is good now or was good last.
         link_expires_at: where that link ends sooner than the invitation.
@@ -60,6 +62,7 @@ class Invitation:
     expires_at: datetime
     name: str | None = None
     email: str | None = None
+    language: Language = Language.POLISH
     link_expires_at: datetime | None = None
     link_used_at: datetime | None = None
     opened_at: datetime | None = None

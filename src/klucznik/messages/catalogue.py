@@ -15,7 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-LANGUAGES = ("pl", "en")
+from klucznik.domain.languages import Language
+
+LANGUAGES = tuple(one.value for one in Language)
 
 _HERE = Path(__file__).parent
 # The moment that matters to a Polish company is told on the Polish clock (rule 9 of the design).

@@ -15,6 +15,6 @@ Which belong together:
 - renewal: `renew`, `renew_many`, `renewals`, `renewal_scan`, `after_renewal`, `deploy`, `hooks`, `retire`
 - people and programs that come in: `users`, `passwords`, `hashing`, `guesses`, `second_factor`, `passkeys`,
   `account_links`, `browser_sessions`, `api_keys`, `idempotency`
-- others are told: `events`, `telling`, `webhooks`, `deliver`, `posting`, `notices`, `mail`
+- others are told: `events`, `telling`, `webhooks`, `deliver`, `posting`, `notices`, `letters`, `mail`
 - the installation: `installation`, `audit`, `audit_files`, `backup`, `restored`, `compare`, `census`
 """

@@ -36,11 +36,15 @@ async def make_setup_link(installation: Installation) -> str | None:
 
 
 def make_link(installation: Installation, transaction: Transaction, purpose: LinkPurpose, user: User | None) -> str:
-    """The token of a new link in place of the user's earlier ones; part of a transaction."""
+    """The token of a new link in place of the user's earlier ones; part of a transaction.
+
+    One that anybody may ask for takes the place of none but its like: a stranger makes nobody's link void.
+    """
     now, token = installation.clock.now(), secrets.token_urlsafe(32)
     user_id = None if user is None else user.id
     account_links.forget(transaction, expired_before=now - _KEPT)
-    account_links.remove_of(transaction, user_id)
+    asked_for = purpose is LinkPurpose.ASKED_FOR
+    account_links.remove_of(transaction, user_id, purpose=purpose if asked_for else None)
     account_links.add(
         transaction, AccountLink(hash_of(token), purpose, now, now + LINK_LASTS[purpose], user_id=user_id)
     )

@@ -41,7 +41,23 @@ async def count_guess(installation: Installation, who: Guesser) -> None:
     Raises:
         TooManyAttempts: it may not, and is not counted.
     """
-    names = _names(installation, who)
+    await _count(installation, _names(installation, who), who)
+
+
+async def count_asking(installation: Installation, email: str, address: str | None) -> None:
+    """Count one that asks for a link to an account, whether there is one or not; apart from guesses.
+
+    Raises:
+        TooManyAttempts: it may not be answered, and is not counted.
+    """
+    names = [(About.LINK, _name(About.LINK, email))]
+    if address is not None:
+        names.append((About.ASKING, _name(About.ASKING, _network(address))))
+    await _count(installation, names, None)
+
+
+async def _count(installation: Installation, names: list[tuple[About, str]], who: Guesser | None) -> None:
+    """Args: who: whose guess it is; None: it is none, and the log tells of what is done for it alone."""
     # Blocked ones are sent away by a look alone: a flood of them writes nothing.
     await installation.database.read(lambda transaction: _check(installation, transaction, names))
 
@@ -55,7 +71,7 @@ async def count_guess(installation: Installation, who: Guesser) -> None:
             before = found if found is not None and not found.is_forgotten(now) else Guesses(0, now)
             counted = before.one_more(about, now)
             guesses.put(transaction, name, counted)
-            if worth_recording(counted.number, about):
+            if who is not None and worth_recording(counted.number, about):
                 # No word of what was typed: it may be a password in the wrong field.
                 user = users.by_email(transaction, who.email)
                 facts = {

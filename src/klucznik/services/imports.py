@@ -23,6 +23,8 @@ from klucznik.domain.csv_import import Column, Fault, ImportMethod, Line, read, 
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, ContextType
 from klucznik.domain.invitations import USUAL_DAYS, Invitation, InvitationState, expiry
+from klucznik.domain.languages import Language, parse_language
+from klucznik.domain.letters import DeliveryState, about_invitation
 from klucznik.domain.roles import Action, Principal
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import AccessDenied, InputError
@@ -31,8 +33,9 @@ from klucznik.services import invitations as inviting
 from klucznik.services.browser_sessions import hash_of
 from klucznik.services.connections import new_connection
 from klucznik.services.installation import Installation
+from klucznik.services.letters import put_invitations
 from klucznik.services.operator import check_can_sign_in, load_operator
-from klucznik.storage import connections, imports, invitations
+from klucznik.storage import connections, imports, invitations, letters
 from klucznik.storage.races import alone
 
 T = TypeVar("T")
@@ -151,24 +154,35 @@ async def page_of_lines(
     return await installation.database.read(find)
 
 
-async def carry_out(installation: Installation, by: Principal, import_id: str, *, days: int = USUAL_DAYS) -> Brought:
+async def carry_out(
+    installation: Installation,
+    by: Principal,
+    import_id: str,
+    *,
+    days: int = USUAL_DAYS,
+    language: str = Language.POLISH,
+    by_mail: str | None = None,
+) -> Brought:
     """Invite and connect what the good lines name. Whoever asks again, or at the same time, makes nothing twice.
 
     Args:
         days: how long the invitations are good.
+        language: of letters.
+        by_mail: the links of those whose line has an address go there: address of the page that links lead to, to
+            which their tokens are added. None: links are given out by `links`.
 
     Raises:
-        InputError: ``import_unknown``; ``invitation_days_out_of_range``; ``operator_not_set``,
+        InputError: ``import_unknown``; ``invitation_days_out_of_range``, ``language_unknown``; ``operator_not_set``,
             ``operator_without_credential``: nobody can be let in.
     """
     found = (await one_import(installation, by, import_id)).bulk_import
     try:
-        expires_at = expiry(days, installation.clock.now())
+        invited = _Invited(expiry(days, installation.clock.now()), parse_language(language), by_mail)
     except InvalidValue as error:
         raise InputError(error.reason, **error.data) from None
     operator = await _operator_to_let_in(installation, found)
     while await installation.database.write(
-        lambda transaction: _carried_out(installation, transaction, by, found, operator, expires_at)
+        lambda transaction: _carried_out(installation, transaction, by, found, operator, invited)
     ):
         continue
     await installation.database.write(
@@ -190,6 +204,8 @@ async def discard(installation: Installation, by: Principal, import_id: str) -> 
 async def links(installation: Installation, by: Principal, import_id: str) -> list[Link]:
     """A link for each company that a list has invited and that has not opened one yet. Those given out before are void.
 
+    Those that have theirs by e-mail, or soon will, are left out: theirs stays good.
+
     Raises:
         InputError: ``import_unknown``.
     """
@@ -202,7 +218,14 @@ async def links(installation: Installation, by: Principal, import_id: str) -> li
         made: list[Link] = []
         for batch in _batches([id_from(found.id, number) for number in invited]):
             these = invitations.of_ids(transaction, installation.environment, batch)
-            fresh = [Link(one, inviting.new_token()) for one in these if one.state(now) is InvitationState.OPEN]
+            written = letters.deliveries(transaction, [about_invitation(one.id) for one in these])
+            failed = {about for about, one in written.items() if one.state is DeliveryState.FAILED}
+            mailed = written.keys() - failed
+            fresh = [
+                Link(one, inviting.new_token())
+                for one in these
+                if one.state(now) is InvitationState.OPEN and about_invitation(one.id) not in mailed
+            ]
             hashes = [(one.invitation.id, hash_of(one.token)) for one in fresh]
             invitations.new_links(transaction, hashes, expires_at=None)
             made += fresh
@@ -235,13 +258,22 @@ class _Office:
     lacks: InputError | None = None
 
 
+@dataclass(frozen=True)
+class _Invited:
+    """What is the same for all invitations of a list."""
+
+    expires_at: datetime
+    language: Language
+    by_mail: str | None
+
+
 def _carried_out(
     installation: Installation,
     transaction: Transaction,
     by: Principal,
     bulk_import: BulkImport,
     operator: Operator | None,
-    expires_at: datetime,
+    invited_as: _Invited,
 ) -> int:
     """Carry out the next lines; how many there were."""
     alone(transaction, f"import {bulk_import.id}")
@@ -251,16 +283,20 @@ def _carried_out(
         return 0
     there = _there(installation, transaction, lines)
     new = [line for line in lines if _is_new(line, there)]
-    to_invite = [
-        _invitation(installation, bulk_import, line, by, expires_at)
-        for line in new
-        if line.method is ImportMethod.INVITATION
-    ]
+    to_invite, with_links = [], []
+    for line in new:
+        if line.method is not ImportMethod.INVITATION:
+            continue
+        token = inviting.new_token()  # given to nobody but by a letter; `links` makes others
+        to_invite.append(_invitation(installation, bulk_import, line, by, invited_as, token))
+        if invited_as.by_mail is not None and line.email is not None:
+            with_links.append((to_invite[-1], invited_as.by_mail + token))
     asked = [line for line in new if line.method is ImportMethod.PERMISSION]
     awaited: list[Connection] = []
     if to_invite:
         invitations.add(transaction, to_invite)
         inviting.record(installation, transaction, Event.INVITATION_MADE, to_invite)
+        put_invitations(installation, transaction, with_links)
     if operator is not None and asked:
         fresh = [_connection(installation, bulk_import, line) for line in asked]
         awaited = connections.add_unless_there(transaction, fresh, now=installation.clock.now())
@@ -287,18 +323,24 @@ def _is_new(line: Line, there: _There) -> bool:
 
 
 def _invitation(
-    installation: Installation, bulk_import: BulkImport, line: Line, by: Principal, expires_at: datetime
+    installation: Installation,
+    bulk_import: BulkImport,
+    line: Line,
+    by: Principal,
+    invited_as: _Invited,
+    token: str,
 ) -> Invitation:
     return Invitation(
         id=id_from(bulk_import.id, line.number),
         environment=installation.environment,
-        token_hash=hash_of(inviting.new_token()),  # nobody has that link: `links` makes one
+        token_hash=hash_of(token),
         context=_context(line),
         created_by=by.id,
         created_at=installation.clock.now(),
-        expires_at=expires_at,
+        expires_at=invited_as.expires_at,
         name=line.name,
         email=line.email,
+        language=invited_as.language,
     )
 
 

@@ -25,6 +25,8 @@ from klucznik.domain.invitations import (
     expiry,
     parse_company_name,
 )
+from klucznik.domain.languages import Language, parse_language
+from klucznik.domain.letters import about_invitation
 from klucznik.domain.onboarding import Setback, not_signed_in
 from klucznik.domain.roles import Action, Principal
 from klucznik.domain.values import InvalidValue
@@ -32,7 +34,8 @@ from klucznik.errors import AccessDenied, InputError
 from klucznik.services import audit
 from klucznik.services.browser_sessions import begin_session, hash_of
 from klucznik.services.installation import Installation
-from klucznik.storage import browser_sessions, connections, invitations, onboardings, operators, sealed_secrets
+from klucznik.services.letters import put_invitations
+from klucznik.storage import browser_sessions, connections, invitations, letters, onboardings, operators, sealed_secrets
 from klucznik.storage.races import alone
 
 PAGE = 50
@@ -87,7 +90,58 @@ async def invite(
             ``invitation_days_out_of_range``; ``invitation_there``: one is on its way;
             ``company_connected``: only who runs the installation invites a company that is connected here.
     """
-    now, token = installation.clock.now(), new_token()
+    token = new_token()
+    made = _invitation(installation, by, nip, token, name=name, email=email, days=days, language=Language.POLISH)
+    await _add(installation, by, made, note)
+    return Invited(made, token)
+
+
+async def invite_by_mail(
+    installation: Installation,
+    by: Principal,
+    nip: str,
+    *,
+    page: str,
+    email: str | None,
+    language: str,
+    name: str | None = None,
+    days: int = USUAL_DAYS,
+    note: Callable[[Transaction, str], None] = lambda _, __: None,
+) -> Invitation:
+    """Invite a company by a letter: its link goes there and to nobody else.
+
+    Args:
+        page: address of the page that the link leads to, to which its token is added.
+        language: of the letter.
+
+    Raises:
+        As `invite`; InputError: ``language_unknown``, ``invitation_email_missing``.
+    """
+    token = new_token()
+    made = _invitation(installation, by, nip, token, name=name, email=email, days=days, language=language)
+    if made.email is None:
+        raise InputError("invitation_email_missing")
+
+    def send(transaction: Transaction, invitation_id: str) -> None:
+        put_invitations(installation, transaction, [(made, page + token)])
+        note(transaction, invitation_id)
+
+    await _add(installation, by, made, send)
+    return made
+
+
+def _invitation(
+    installation: Installation,
+    by: Principal,
+    nip: str,
+    token: str,
+    *,
+    name: str | None,
+    email: str | None,
+    days: int,
+    language: str,
+) -> Invitation:
+    now = installation.clock.now()
     try:
         invitation = Invitation(
             id=secrets.token_hex(16),
@@ -99,13 +153,19 @@ async def invite(
             expires_at=expiry(days, now),
             name=parse_company_name(name),
             email=parse_email(email) if email and email.strip() else None,
+            language=parse_language(language),
         )
     except InvalidValue as error:
         raise InputError(error.reason, **error.data) from None
     _check_may(by, invitation.context)
+    return invitation
 
+
+async def _add(
+    installation: Installation, by: Principal, invitation: Invitation, note: Callable[[Transaction, str], None]
+) -> None:
     def commit(transaction: Transaction) -> None:
-        context = invitation.context
+        context, now = invitation.context, installation.clock.now()
         lock(installation, transaction)
         # A program's customer names any NIP; what is connected here is another's until its owner has signed.
         if not by.runs_the_installation and connections.of_context(transaction, installation.environment, context):
@@ -117,7 +177,6 @@ async def invite(
         note(transaction, invitation.id)
 
     await installation.database.write(commit)
-    return Invited(invitation, token)
 
 
 async def page_of_invitations(
@@ -181,10 +240,59 @@ async def renew_link(
         InputError: ``invitation_unknown``, ``invitation_done``, ``invitation_revoked``,
             ``invitation_days_out_of_range``.
     """
-    _check_may(by, None)
-    now, token = installation.clock.now(), new_token()
+    token = new_token()
+    return Invited(await _renew(installation, by, invitation_id, token, days=days), token)
+
+
+async def send_again(
+    installation: Installation,
+    by: Principal,
+    invitation_id: str,
+    *,
+    page: str,
+    email: str | None = None,
+    language: str | None = None,
+    days: int = USUAL_DAYS,
+) -> Invitation:
+    """Another link by a letter, as `renew_link`; to nobody else.
+
+    Args:
+        page: as of `invite_by_mail`.
+        email, language: from now on; None: as before.
+
+    Raises:
+        InputError: as `renew_link`; ``email_malformed``, ``language_unknown``, ``invitation_email_missing``.
+    """
     try:
-        expires_at = expiry(days, now)
+        recipient = parse_email(email) if email and email.strip() else None
+        speaks = None if language is None else parse_language(language)
+    except InvalidValue as error:
+        raise InputError(error.reason, **error.data) from None
+    token = new_token()
+
+    def send(transaction: Transaction, there: Invitation) -> None:
+        to = recipient or there.email
+        if to is None:
+            raise InputError("invitation_email_missing")
+        invitations.address(transaction, there.id, email=to, language=speaks or there.language)
+        renewed = _theirs(installation, transaction, by, there.id)
+        put_invitations(installation, transaction, [(renewed, page + token)])
+
+    return await _renew(installation, by, invitation_id, token, days=days, then=send)
+
+
+async def _renew(
+    installation: Installation,
+    by: Principal,
+    invitation_id: str,
+    token: str,
+    *,
+    days: int,
+    then: Callable[[Transaction, Invitation], None] = lambda _, __: None,
+) -> Invitation:
+    _check_may(by, None)
+    try:
+        expires_at = expiry(days, installation.clock.now())
     except InvalidValue as error:
         raise InputError(error.reason, **error.data) from None
 
@@ -201,9 +309,11 @@ async def renew_link(
         if begun is not None:
             _sign_out(installation, transaction, begun.id)
         record(installation, transaction, Event.INVITATION_RENEWED, [there])
+        letters.take_back(transaction, [about_invitation(there.id)])
+        then(transaction, there)
         return _theirs(installation, transaction, by, invitation_id)
 
-    return Invited(await installation.database.write(commit), token)
+    return await installation.database.write(commit)
 
 
 async def look(installation: Installation, token: str) -> Found:

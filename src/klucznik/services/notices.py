@@ -6,10 +6,11 @@ What a letter says is written by whoever is given as `Writer`: words do not belo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Protocol
 
 from sqlalchemy import Connection as Transaction
 
@@ -18,12 +19,14 @@ from klucznik.domain.connections import Connection, Method
 from klucznik.domain.environments import Environment
 from klucznik.domain.events import Happening, PublicEvent
 from klucznik.domain.identifiers import Context
+from klucznik.domain.languages import Language
+from klucznik.domain.letters import ToSend
 from klucznik.domain.notices import DAYS_BEFORE, STALE_AFTER, Notice, due, expiring, is_noticed, next_try, token_ending
 from klucznik.domain.token_sunset import TOKEN_SUNSET
 from klucznik.errors import InputError
 from klucznik.services.installation import Installation
 from klucznik.services.mail import Letter, MailServer, Undelivered
-from klucznik.storage import certificates, connections, events, notices, users
+from klucznik.storage import certificates, connections, events, letters, notices, sealed_secrets, users
 
 # Longer than sending takes: while a claim holds, nobody else sends the same.
 _CLAIMED_FOR = timedelta(minutes=10)
@@ -41,19 +44,26 @@ class ToWrite:
 
     Attributes:
         names: what people call the companies that are in it, by NIP.
+        language: None: as the installation speaks.
     """
 
     recipient: str
     notices: tuple[Notice, ...]
     names: Mapping[str, str]
+    language: Language | None = None
 
 
-Writer = Callable[[ToWrite], Letter]
+class Writer(Protocol):
+    """Puts into words what people are told."""
+
+    def notices(self, one: ToWrite) -> Letter: ...
+
+    def personal(self, one: ToSend) -> Letter: ...
 
 
 @dataclass(frozen=True)
 class Mail:
-    """The way by which notices go out."""
+    """The way by which letters go out."""
 
     server: MailServer
     write: Writer
@@ -81,8 +91,13 @@ async def send_due(installation: Installation, mail: Mail) -> int:
     )
     nips = {one.nip for one in found if one.nip is not None}
     names = await database.read(lambda transaction: connections.names_of(transaction, environment, nips))
-    to_write = [ToWrite(whose, tuple(mine), names) for whose, mine in groupby(found, lambda one: one.recipient)]
-    answers = await mail.server.send([mail.write(one) for one in to_write], now=now)
+    people = await database.read(lambda transaction: users.by_emails(transaction, {one.recipient for one in found}))
+    spoken = {email: user.language for email, user in people.items()}
+    to_write = [
+        ToWrite(whose, tuple(mine), names, spoken.get(whose))
+        for whose, mine in groupby(found, lambda one: one.recipient)
+    ]
+    answers = await mail.server.send([mail.write.notices(one) for one in to_write], now=now)
 
     def save(transaction: Transaction) -> None:
         for one, problem in zip(to_write, answers, strict=True):
@@ -137,10 +152,11 @@ async def look_for_ends(installation: Installation) -> None:
 
 
 async def forget_what_is_old(installation: Installation) -> None:
-    """Events and their deliveries after 90 days, notices when they are no news, or can come no more."""
+    """Events and their deliveries after 90 days, letters when they are no news or can come no more, their links."""
     environment, now = installation.environment, installation.clock.now()
 
     def forget(transaction: Transaction) -> int:
+        sealed_secrets.forget_expired(transaction, letters.SEALED_AS, now=now)
         notices.forget(
             transaction, environment, unsent_before=now - STALE_AFTER, sent_before=now - _SENT_FORGOTTEN_AFTER
         )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.accounts import BrowserSession, LinkPurpose, User, parse_user_email, parse_user_name
 from klucznik.domain.audit import Entry, Event
+from klucznik.domain.languages import Language
 from klucznik.domain.passwords import LONGEST, check_new_password, normalised
 from klucznik.domain.roles import Role
 from klucznik.domain.values import InvalidValue
@@ -19,6 +20,7 @@ from klucznik.services.account_links import look_at_link, use_link
 from klucznik.services.browser_sessions import begin_session
 from klucznik.services.guesses import Guesser, count_guess, device_cookie, forget_guesses
 from klucznik.services.installation import Installation
+from klucznik.services.letters import put_password_changed
 from klucznik.storage import account_links, browser_sessions, passkeys, users
 from klucznik.storage.races import alone
 
@@ -30,11 +32,13 @@ class Entered:
     Attributes:
         token: for the cookie of the session.
         device: for the cookie by which the browser is known again; None while the second factor is to come.
+        language: which they have chosen, where they are in.
     """
 
     token: str = field(repr=False)
     session: BrowserSession
     device: str | None = field(default=None, repr=False)
+    language: Language | None = None
 
 
 async def sign_in(installation: Installation, password: str, *, who: Guesser) -> Entered:
@@ -88,7 +92,7 @@ def entered(
     acting = installation.acting(user.principal.id)
     facts = {"user": user.id, "how": how}
     audit.record(acting, transaction, None, Entry(Event.SIGNED_IN_HERE, facts))
-    return Entered(token, session, device_cookie(installation, user.email))
+    return Entered(token, session, device_cookie(installation, user.email), user.language)
 
 
 async def set_up(installation: Installation, token: str, *, email: str, name: str, password: str) -> Entered:
@@ -225,6 +229,8 @@ async def _set(
         account_links.remove_of(transaction, user.id)
         acting = installation.acting(user.principal.id)
         audit.record(acting, transaction, None, Entry(Event.PASSWORD_SET, {"user": user.id, "how": how}))
+        if user.password_hash is not None:  # of their first one they know
+            put_password_changed(installation, transaction, saved)
         return saved
 
     return await installation.database.write(commit)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from klucznik.clock import by_the_machine
+from klucznik.domain.languages import Language
 from klucznik.errors import KlucznikError
-from klucznik.services import events
+from klucznik.services import events, letters
 from klucznik.services.deliver import Deliverer
 from klucznik.services.installation import Installation
 from klucznik.services.notices import Mail, forget_what_is_old, look_for_ends, send_everything
@@ -34,10 +35,12 @@ class Outlets:
     Attributes:
         private_webhooks: whether webhooks may lead to private networks and to this machine.
         mail: None: nobody is told by e-mail.
+        language: of letters to whoever has chosen none.
     """
 
     private_webhooks: bool = False
     mail: Mail | None = None
+    language: Language = Language.POLISH
 
     def post(self) -> Post:
         """The way to webhooks; to be left (`async with`) when it is needed no more."""
@@ -64,6 +67,7 @@ async def tell_until_idle(installation: Installation, outlets: Outlets) -> None:
         await _guarded("events", lambda: events.tell_everything(installation))
         await _guarded("webhooks", deliverer.run_until_idle)
         if outlets.mail is not None:
+            await _guarded("letters", partial(_send_letters, installation, outlets.mail))
             await _guarded("notices", partial(send_everything, installation, outlets.mail))
 
 
@@ -74,8 +78,17 @@ async def _for_ever(installation: Installation, outlets: Outlets) -> None:
         group.create_task(_again_and_again(LOOK_EVERY_S, "what ends", lambda: look_for_ends(installation)))
         group.create_task(_again_and_again(LOOK_EVERY_S, "what is old", lambda: forget_what_is_old(installation)))
         if outlets.mail is not None:
+            group.create_task(
+                _again_and_again(MAIL_EVERY_S, "letters", partial(_send_letters, installation, outlets.mail))
+            )
             send = partial(send_everything, installation, outlets.mail)
             group.create_task(_again_and_again(MAIL_EVERY_S, "notices", send))
+
+
+async def _send_letters(installation: Installation, mail: Mail) -> None:
+    """Until nothing is due, or the mail server takes nothing."""
+    while await letters.send_due(installation, mail):
+        pass
 
 
 async def _deliver_for_ever(installation: Installation, outlets: Outlets) -> None:

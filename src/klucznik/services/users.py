@@ -13,13 +13,16 @@ from sqlalchemy import Connection as Transaction
 
 from klucznik.domain.accounts import LinkPurpose, User, parse_user_email, parse_user_name
 from klucznik.domain.audit import Entry, Event
+from klucznik.domain.languages import Language, parse_language
+from klucznik.domain.letters import about_account
 from klucznik.domain.roles import Role
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.account_links import make_link
 from klucznik.services.installation import Installation
-from klucznik.storage import account_links, browser_sessions, passkeys, users
+from klucznik.services.letters import put_account_link
+from klucznik.storage import account_links, browser_sessions, letters, passkeys, users
 
 PAGE = 100
 # What a person with an account may be; clients come by invitations and have none.
@@ -62,28 +65,56 @@ async def find_user(installation: Installation, email: str) -> User:
     return found
 
 
-async def invite(installation: Installation, *, email: str, name: str, role: str) -> tuple[str, User]:
+async def invite(
+    installation: Installation, *, email: str, name: str, role: str, language: str | None = None
+) -> tuple[str, User]:
     """A new user without a password, and the token of the link by which they set one.
 
+    Args:
+        language: in which letters come; None: as the installation speaks.
+
     Raises:
-        InputError: ``user_email_malformed``, ``user_name_malformed``, ``role_unknown``, ``user_exists``.
+        InputError: ``user_email_malformed``, ``user_name_malformed``, ``role_unknown``, ``language_unknown``,
+            ``user_exists``.
     """
+    user = _new_user(installation, email=email, name=name, role=role, language=language)
+    return await installation.database.write(lambda transaction: _add(installation, transaction, user)), user
+
+
+async def invite_by_mail(
+    installation: Installation, *, email: str, name: str, role: str, page: str, language: str | None = None
+) -> User:
+    """A new user, as `invite`, to whom the link goes in a letter, and to nobody else.
+
+    Args:
+        page: address of the page that the link leads to, to which its token is added.
+    """
+    user = _new_user(installation, email=email, name=name, role=role, language=language)
+
+    def commit(transaction: Transaction) -> None:
+        token = _add(installation, transaction, user)
+        put_account_link(installation, transaction, user, LinkPurpose.INVITED, page + token)
+
+    await installation.database.write(commit)
+    return user
+
+
+def _new_user(installation: Installation, *, email: str, name: str, role: str, language: str | None) -> User:
     given = _role(role)
     try:
         address, called = parse_user_email(email), parse_user_name(name)
+        speaks = None if language is None else parse_language(language)
     except InvalidValue as error:
         raise InputError(error.reason, **error.data) from None
-    now = installation.clock.now()
-    user = User(secrets.token_hex(16), address, called, given, now)
+    return User(secrets.token_hex(16), address, called, given, installation.clock.now(), language=speaks)
 
-    def commit(transaction: Transaction) -> str:
-        if not users.add_unless_there(transaction, user, now=now):
-            raise InputError("user_exists", email=address)
-        facts = {"user": user.id, "email": address, "role": given.value}
-        audit.record(installation, transaction, None, Entry(Event.USER_ADDED, facts))
-        return make_link(installation, transaction, LinkPurpose.INVITED, user)
 
-    return await installation.database.write(commit), user
+def _add(installation: Installation, transaction: Transaction, user: User) -> str:
+    if not users.add_unless_there(transaction, user, now=user.created_at):
+        raise InputError("user_exists", email=user.email)
+    facts = {"user": user.id, "email": user.email, "role": user.role.value}
+    audit.record(installation, transaction, None, Entry(Event.USER_ADDED, facts))
+    return make_link(installation, transaction, LinkPurpose.INVITED, user)
 
 
 async def new_link(installation: Installation, user_id: str) -> tuple[str, User]:
@@ -96,13 +127,45 @@ async def new_link(installation: Installation, user_id: str) -> tuple[str, User]
     """
 
     def commit(transaction: Transaction) -> tuple[str, User]:
-        user = _existing(transaction, user_id)
-        if user.disabled_at is not None:
-            raise InputError("user_disabled", email=user.email)
-        purpose = LinkPurpose.INVITED if user.password_hash is None else LinkPurpose.FORGOTTEN
-        return make_link(installation, transaction, purpose, user), user
+        token, user, _ = _link_of(installation, transaction, user_id)
+        return token, user
 
     return await installation.database.write(commit)
+
+
+async def send_link(installation: Installation, user_id: str, *, page: str) -> User:
+    """A new link, as `new_link`, that goes to the user in a letter and to nobody else.
+
+    Args:
+        page: as of `invite_by_mail`.
+    """
+
+    def commit(transaction: Transaction) -> User:
+        token, user, purpose = _link_of(installation, transaction, user_id)
+        put_account_link(installation, transaction, user, purpose, page + token)
+        return user
+
+    return await installation.database.write(commit)
+
+
+def _link_of(installation: Installation, transaction: Transaction, user_id: str) -> tuple[str, User, LinkPurpose]:
+    user = _existing(transaction, user_id)
+    if user.disabled_at is not None:
+        raise InputError("user_disabled", email=user.email)
+    purpose = LinkPurpose.INVITED if user.password_hash is None else LinkPurpose.FORGOTTEN
+    letters.take_back(transaction, [about_account(user.id)])  # its link is void now
+    return make_link(installation, transaction, purpose, user), user, purpose
+
+
+async def speak(installation: Installation, user_id: str, language: Language) -> None:
+    """From now on letters to the user come in this language."""
+
+    def commit(transaction: Transaction) -> None:
+        user = _existing(transaction, user_id)
+        if user.language is not language:
+            users.save(transaction, replace(user, language=language), now=installation.clock.now())
+
+    await installation.database.write(commit)
 
 
 async def set_role(installation: Installation, user_id: str, role: str, *, by: str) -> User:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +30,12 @@ def load(transaction: Transaction, token_hash: str) -> AccountLink | None:
     return None if row is None else _link(row)
 
 
+def load_all(transaction: Transaction, hashes: Sequence[str]) -> dict[str, AccountLink]:
+    """Those with one of these hashes, by it."""
+    found = select(account_links).where(account_links.c.token_hash.in_(hashes))
+    return {row.token_hash: _link(row) for row in transaction.execute(found)}
+
+
 def use(transaction: Transaction, token_hash: str, *, now: datetime) -> bool:
     """Whether it was not used already."""
     changed = transaction.execute(
@@ -39,9 +46,16 @@ def use(transaction: Transaction, token_hash: str, *, now: datetime) -> bool:
     return changed.rowcount == 1
 
 
-def remove_of(transaction: Transaction, user_id: str | None) -> None:
-    """All of a user's, used or not; None: those that set up the installation."""
-    transaction.execute(delete(account_links).where(account_links.c.user_id == user_id))
+def remove_of(transaction: Transaction, user_id: str | None, *, purpose: LinkPurpose | None = None) -> None:
+    """All of a user's, used or not; None: those that set up the installation.
+
+    Args:
+        purpose: of those that go; None: whatever they are for.
+    """
+    gone = delete(account_links).where(account_links.c.user_id == user_id)
+    if purpose is not None:
+        gone = gone.where(account_links.c.purpose == purpose.value)
+    transaction.execute(gone)
 
 
 def forget(transaction: Transaction, *, expired_before: datetime) -> None:

@@ -1,8 +1,8 @@
 """Our tables as lines of JSON and back, the same for SQLite and PostgreSQL. Nothing is decrypted here.
 
 Left out: leases (who works now), logins, sessions of browsers and documents to sign (they end by themselves), links
-that open an account once (a used one would be good again), wrong guesses of passwords. Data keys are told apart, for
-they are rewrapped.
+that open an account once (a used one would be good again) or are on their way in a letter, wrong guesses of passwords.
+Data keys are told apart, for they are rewrapped.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from klucznik.domain.sealed import WrappedDataKey
 from klucznik.errors import InputError
 from klucznik.storage.columns import UtcDateTime
 from klucznik.storage.database import make_tables
+from klucznik.storage.letters import SEALED_AS as IN_A_LETTER
 from klucznik.storage.onboardings import SECRET
 from klucznik.storage.schema import (
     certificates,
@@ -100,7 +101,7 @@ def lines(
 def _rows_of(table: Table) -> Select[Any]:
     query = select(table).order_by(*table.primary_key.columns)
     if table is sealed_secrets:
-        return query.where(table.c.kind != SECRET)  # the logins of onboardings are logins
+        return query.where(table.c.kind.notin_((SECRET, IN_A_LETTER)))  # the logins of onboardings are logins
     return query
 
 

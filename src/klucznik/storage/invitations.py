@@ -12,6 +12,7 @@ from sqlalchemy import Connection as Transaction
 from klucznik.domain.environments import Environment
 from klucznik.domain.identifiers import Context, ContextType
 from klucznik.domain.invitations import Invitation, InvitationState
+from klucznik.domain.languages import Language
 from klucznik.storage.schema_people import invitations, web_sessions
 
 
@@ -45,6 +46,14 @@ def by_link(transaction: Transaction, environment: Environment, token_hash: str)
         )
     ).one_or_none()
     return None if row is None else _invitation(row)
+
+
+def by_links(transaction: Transaction, environment: Environment, hashes: Sequence[str]) -> dict[str, Invitation]:
+    """Those whose link has one of these hashes, by it."""
+    rows = transaction.execute(
+        select(invitations).where(invitations.c.environment == environment.value, invitations.c.token_hash.in_(hashes))
+    )
+    return {row.token_hash: _invitation(row) for row in rows}
 
 
 def page(
@@ -119,6 +128,12 @@ def prolong(transaction: Transaction, invitation_id: str, *, expires_at: datetim
     transaction.execute(update(invitations).where(invitations.c.id == invitation_id).values(expires_at=expires_at))
 
 
+def address(transaction: Transaction, invitation_id: str, *, email: str, language: Language) -> None:
+    """Where its link goes now, and in which language."""
+    changed = update(invitations).where(invitations.c.id == invitation_id)
+    transaction.execute(changed.values(email=email, language=language.value))
+
+
 def revoke(transaction: Transaction, invitation_id: str, *, now: datetime) -> None:
     """From now on neither its link nor a browser that it has opened gets anywhere."""
     transaction.execute(update(invitations).where(invitations.c.id == invitation_id).values(revoked_at=now))
@@ -169,6 +184,7 @@ def _values(invitation: Invitation) -> dict[str, Any]:
         "context_value": invitation.context.value,
         "name": invitation.name,
         "email": invitation.email,
+        "language": invitation.language.value,
         "created_by": invitation.created_by,
         "created_at": invitation.created_at,
         "expires_at": invitation.expires_at,
@@ -191,6 +207,7 @@ def _invitation(row: Row[Any]) -> Invitation:
         expires_at=row.expires_at,
         name=row.name,
         email=row.email,
+        language=Language(row.language),
         link_expires_at=row.link_expires_at,
         link_used_at=row.link_used_at,
         opened_at=row.opened_at,

@@ -1,4 +1,7 @@
-"""Notices for people, until they have gone out by e-mail (table ``mails``). One that is being sent is claimed first."""
+"""Notices for people, until they have gone out by e-mail (table ``mails``). One that is being sent is claimed first.
+
+What is sent to one person for itself, with its link, is `letters`: the same table, other kinds.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from sqlalchemy import Connection, Row, delete, or_, select, update
 from klucznik.domain.accounts import User
 from klucznik.domain.environments import Environment
 from klucznik.domain.events import Kind, PublicEvent
+from klucznik.domain.letters import LetterKind
 from klucznik.domain.notices import Notice
 from klucznik.storage.races import add_unless_there, alone_or_not
 from klucznik.storage.schema_people import mails
 
 # Of one recipient in one letter.
 _MOST = 1000
+_NOTICES = mails.c.kind.notin_([kind.value for kind in LetterKind])
 
 
 def add(
@@ -47,7 +52,7 @@ def add(
 
 
 def any_due(transaction: Connection, environment: Environment, *, now: datetime) -> bool:
-    query = select(mails.c.id).where(mails.c.due_at <= now, mails.c.environment == environment.value)
+    query = select(mails.c.id).where(mails.c.due_at <= now, mails.c.environment == environment.value, _NOTICES)
     return transaction.execute(query.limit(1)).first() is not None
 
 
@@ -57,7 +62,7 @@ def claim(
     """Take what is due, of some recipients; nobody else is given it before `until`."""
     if not alone_or_not(transaction, f"mails {environment.value}"):
         return []
-    due = (mails.c.due_at <= now) & (mails.c.environment == environment.value)
+    due = (mails.c.due_at <= now) & (mails.c.environment == environment.value) & _NOTICES
     whose = select(mails.c.recipient).where(due).distinct().order_by(mails.c.recipient).limit(recipients)
     rows = transaction.execute(
         select(mails)

@@ -17,6 +17,8 @@ users = Table(
     Column("email", String(254), nullable=False, unique=True),
     Column("name", String(100), nullable=False),
     Column("role", String(16), nullable=False),
+    # In which letters come; None: as the installation speaks.
+    Column("language", String(2)),
     # argon2id; None until the first sign-in by a link.
     Column("password_hash", String(255)),
     Column("totp_since", UtcDateTime),
@@ -119,7 +121,8 @@ api_key_secrets = Table(
     Column("expires_at", UtcDateTime),
 )
 
-# What the vault has sealed and somebody has to read again: TOTP secrets, secrets of webhooks, logins of onboardings.
+# What the vault has sealed and somebody has to read again: TOTP secrets, secrets of webhooks, logins of onboardings,
+# links in letters that are on their way.
 sealed_secrets = Table(
     "sealed_secrets",
     metadata,
@@ -144,6 +147,7 @@ invitations = Table(
     Column("context_value", String(64), nullable=False),
     Column("name", String(100)),
     Column("email", String(254)),
+    Column("language", String(2), nullable=False),
     Column("created_by", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
@@ -283,7 +287,8 @@ webhook_deliveries = Table(
     Index(None, "event_id", "webhook_id", unique=True),
 )
 
-# What somebody is to be told by e-mail, until it is told. `about` makes sure that each thing is told once.
+# What somebody is to be told by e-mail, until it is told. `about` makes sure that each thing is told once. No secret: a
+# link is sealed apart.
 mails = Table(
     "mails",
     metadata,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, insert, select, update
 
 from klucznik.domain.accounts import Digest, User
+from klucznik.domain.languages import Language
 from klucznik.domain.roles import Role
 from klucznik.errors import StorageError
 from klucznik.storage.races import alone, insert_unless_there
@@ -87,6 +88,12 @@ def names(transaction: Transaction, ids: Collection[str]) -> dict[str, str]:
     return {row.id: row.name for row in rows}
 
 
+def by_emails(transaction: Transaction, emails: Collection[str]) -> dict[str, User]:
+    """Those who sign in with one of these addresses, by it."""
+    found = select(users).where(users.c.email.in_([email.lower() for email in emails]))
+    return {row.email: user_of(row) for row in transaction.execute(found)}
+
+
 def told(transaction: Transaction) -> list[User]:
     """Those who want to be told by e-mail what happens."""
     wanting = select(users).where(users.c.disabled_at.is_(None), users.c.digest != Digest.OFF.value)
@@ -98,6 +105,7 @@ def _changing(user: User) -> dict[str, Any]:
         "email": user.email.lower(),
         "name": user.name,
         "role": user.role.value,
+        "language": None if user.language is None else user.language.value,
         "digest": user.digest.value,
         "password_hash": user.password_hash,
         "totp_since": user.totp_since,
@@ -115,6 +123,7 @@ def user_of(row: Row[Any]) -> User:
         role=Role(row.role),
         created_at=row.created_at,
         digest=Digest(row.digest),
+        language=None if row.language is None else Language(row.language),
         password_hash=row.password_hash,
         totp_since=row.totp_since,
         totp_step=row.totp_step,

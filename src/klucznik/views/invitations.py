@@ -7,17 +7,21 @@ from datetime import datetime
 from klucznik.domain.bulk_imports import BulkImport, ImportLine
 from klucznik.domain.csv_import import Fault
 from klucznik.domain.invitations import Invitation
+from klucznik.domain.letters import Delivery
 from klucznik.messages import Words
 from klucznik.services.imports import Brought
 from klucznik.views.parts import Json, moment
 
 
-def invitation(value: Invitation, now: datetime) -> dict[str, Json]:
+def invitation(value: Invitation, now: datetime, delivery: Delivery | None = None) -> dict[str, Json]:
+    """Args: delivery: what has become of its letter; None: there is none."""
     return {
         "id": value.id,
         "nip": value.context.value,
         "name": value.name,
         "email": value.email,
+        "language": value.language.value,
+        "letter": None if delivery is None else _letter(delivery),
         "state": value.state(now).value,
         "created_at": moment(value.created_at),
         "expires_at": moment(value.expires_at),
@@ -27,9 +31,18 @@ def invitation(value: Invitation, now: datetime) -> dict[str, Json]:
     }
 
 
-def invited(value: Invitation, link: str, now: datetime) -> dict[str, Json]:
-    """With its link, which is shown this once."""
-    return {**invitation(value, now), "link": link}
+def invited(value: Invitation, link: str | None, now: datetime, delivery: Delivery | None = None) -> dict[str, Json]:
+    """With its link, which is shown this once; None: it goes to the company alone."""
+    return {**invitation(value, now, delivery), "link": link}
+
+
+def _letter(value: Delivery) -> dict[str, Json]:
+    return {
+        "to": value.recipient,
+        "state": value.state.value,
+        "at": moment(value.at),
+        "problem": value.problem,
+    }
 
 
 def bulk_import(value: BulkImport) -> dict[str, Json]:

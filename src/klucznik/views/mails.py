@@ -1,15 +1,11 @@
-"""Letters to users: all that one of them is to be told, grouped, the most pressing first. Words: the catalogue."""
+"""Notices as a letter: all that a user is to be told, grouped, the most pressing first. Words: the catalogue."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import groupby
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from klucznik.domain.audit import Fact
 from klucznik.domain.events import Kind
@@ -17,6 +13,7 @@ from klucznik.domain.notices import TOPICS, Notice
 from klucznik.messages import Words
 from klucznik.services.mail import Letter
 from klucznik.services.notices import ToWrite
+from klucznik.views.letter_templates import templates
 
 # Of one topic in one letter; the others are on the board.
 _SHOWN = 50
@@ -39,8 +36,8 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Letters:
-    """Writes letters in one language.
+class Notices:
+    """Writes them in one language.
 
     Attributes:
         public_url: where the board is; None: nobody has said, and no link is in the letter.
@@ -60,7 +57,7 @@ class Letters:
             "groups": groups,
             "url": self.public_url,
         }
-        text, html = (_templates().get_template(name).render(shown) for name in ("mail.txt", "mail.html"))
+        text, html = (templates().get_template(name).render(shown) for name in ("mail.txt", "mail.html"))
         ids = " ".join(sorted(notice.id for notice in notices))
         return Letter(ids, one.recipient, subject, text, html)
 
@@ -148,15 +145,3 @@ def _limits(limits: Fact) -> dict[str, object]:
         "certificates": certificates["remaining"],
         "certificates_limit": certificates["limit"],
     }
-
-
-@lru_cache
-def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

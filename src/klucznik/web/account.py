@@ -12,6 +12,7 @@ from klucznik.access.cookies import guesser
 from klucznik.access.gate import Visitor
 from klucznik.access.proof import RequiresProof
 from klucznik.access.statuses import retry_after, status_of
+from klucznik.access.told import outlets_of
 from klucznik.domain.passwords import LONGEST, SHORTEST
 from klucznik.domain.roles import Action
 from klucznik.errors import AccessDenied, InputError, KlucznikError
@@ -48,6 +49,7 @@ async def account(request: Request, visitor: Person) -> HTMLResponse:
         factor=await second_factor.second_factor(visitor.klucznik, user),
         sessions=await sessions_of(visitor.klucznik, user.id),
         can_have_passkeys=has_passkeys(request),
+        language=user.language or outlets_of(request).language,
     )
 
 

@@ -11,13 +11,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
+from klucznik.access.cookies import LANGUAGE_COOKIE
 from klucznik.access.feeds import RequiresOrKey
 from klucznik.access.gate import Caller, Requires, Visitor, settings_of
 from klucznik.domain.roles import Action
 from klucznik.messages import Words, words_for_pages
 from klucznik.services import calendar
 from klucznik.services.calendar import Event, Month
-from klucznik.web.pages import LANGUAGE_COOKIE, render
+from klucznik.web.pages import render
 
 router = APIRouter()
 

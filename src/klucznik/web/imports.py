@@ -9,15 +9,17 @@ from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from klucznik.access.gate import Requires, Visitor
+from klucznik.access.told import sends_mail
 from klucznik.domain.bulk_imports import ImportLine
 from klucznik.domain.csv_import import Column, Fault, ImportMethod
+from klucznik.domain.languages import Language
 from klucznik.domain.roles import Action
 from klucznik.errors import InputError
 from klucznik.messages import Words
 from klucznik.services import imports
 from klucznik.services.imports import BATCH, PAGE
 from klucznik.views.csv_files import MEDIA_TYPE, csv_file
-from klucznik.web.invitations import link_of
+from klucznik.web.invitations import MAIL, link_of, page_of_links
 from klucznik.web.pages import render, told, words_of
 
 router = APIRouter()
@@ -82,6 +84,7 @@ async def one(
         "imports/one.html",
         bulk_import=brought.bulk_import,
         tally=brought.tally,
+        by_mail=sends_mail(request),
         lines=[(one, _faults(one, words)) for one in found[:PAGE]],
         show=show if show in _SHOWN else "",
         further=further,
@@ -110,8 +113,15 @@ async def bad_lines(request: Request, visitor: Importing, import_id: str) -> Res
 
 
 @router.post("/imports/{import_id}/carry-out")
-async def carry_out(visitor: Importing, import_id: str) -> RedirectResponse:
-    done = await imports.carry_out(visitor.klucznik, visitor.principal, import_id)
+async def carry_out(
+    request: Request,
+    visitor: Importing,
+    import_id: str,
+    how: Annotated[str, Form()] = "",
+    language: Annotated[str, Form()] = Language.POLISH,
+) -> RedirectResponse:
+    by_mail = page_of_links(request) if how == MAIL and sends_mail(request) else None
+    done = await imports.carry_out(visitor.klucznik, visitor.principal, import_id, language=language, by_mail=by_mail)
     return RedirectResponse(f"/imports/{done.bulk_import.id}", status_code=303)
 
 

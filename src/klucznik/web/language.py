@@ -1,4 +1,4 @@
-"""The switch of the language: a cookie, for whoever looks, signed in or not."""
+"""The switch of the language: a cookie, for whoever looks; of a user it is also the language of their letters."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
 
-from klucznik.access.gate import Anybody, settings_of
-from klucznik.messages import LANGUAGES
-from klucznik.web.pages import LANGUAGE_COOKIE, local
+from klucznik.access.cookies import remember_language
+from klucznik.access.gate import Anybody
+from klucznik.domain.languages import Language
+from klucznik.services.users import speak
+from klucznik.web.pages import local
 
 router = APIRouter()
-
-_A_YEAR_S = 365 * 24 * 3600
 
 
 @router.post("/language")
 async def switch(
-    request: Request, _: Anybody, language: Annotated[str, Form()], back: Annotated[str, Form()] = "/"
+    request: Request, visitor: Anybody, language: Annotated[str, Form()], back: Annotated[str, Form()] = "/"
 ) -> RedirectResponse:
     """Remember the language and go back to the page that was looked at."""
     answer = RedirectResponse(local(back), status_code=303)
-    if language in LANGUAGES:
-        answer.set_cookie(
-            LANGUAGE_COOKIE,
-            language,
-            max_age=_A_YEAR_S,
-            httponly=True,
-            samesite="lax",
-            secure=settings_of(request).secure,
-        )
+    if language not in list(Language):
+        return answer
+    remember_language(request, answer, Language(language))
+    if visitor is not None and visitor.session.user_id is not None and visitor.session.complete_at is not None:
+        await speak(visitor.klucznik, visitor.session.user_id, Language(language))
     return answer

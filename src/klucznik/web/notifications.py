@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from klucznik.access.told import outlets_of
+from klucznik.access.told import sends_mail
 from klucznik.domain.accounts import Digest
 from klucznik.errors import InputError
 from klucznik.services.notices import how_told, tell_how
@@ -22,7 +22,7 @@ async def form(request: Request, visitor: Person, saved: bool = False) -> HTMLRe
         "settings/notifications.html",
         chosen=await how_told(visitor.klucznik, str(visitor.session.user_id)),
         digests=list(Digest),
-        by_mail=outlets_of(request).mail is not None,
+        by_mail=sends_mail(request),
         saved=saved,
     )
 

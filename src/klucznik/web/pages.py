@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from klucznik.access.cookies import LANGUAGE_COOKIE
 from klucznik.access.gate import CSRF_FIELD, CSRF_HEADER, Visitor, installation_of
 from klucznik.access.statuses import outward
 from klucznik.domain.roles import Action
@@ -20,7 +21,6 @@ from klucznik.errors import KlucznikError
 from klucznik.messages import LANGUAGES, Words, words_for_pages
 from klucznik.messages.errors import ErrorText, error_text
 
-LANGUAGE_COOKIE = "language"
 STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"
 

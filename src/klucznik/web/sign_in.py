@@ -11,12 +11,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from klucznik.access.cookies import guesser, sign_browser_in, sign_browser_out
 from klucznik.access.gate import Anybody, HalfSignedIn, installation_of, settings_of
 from klucznik.access.statuses import retry_after, status_of
+from klucznik.access.told import sends_mail
 from klucznik.domain.accounts import LinkPurpose
 from klucznik.domain.passwords import LONGEST, SHORTEST
-from klucznik.errors import AccessDenied, InputError
+from klucznik.errors import AccessDenied, InputError, KlucznikError
 from klucznik.services import passwords
 from klucznik.services.account_links import look_at_link
 from klucznik.services.browser_sessions import close_session
+from klucznik.services.letters import ask_for_password
 from klucznik.web.pages import local, render, told
 
 router = APIRouter()
@@ -80,6 +82,24 @@ async def sign_out(request: Request, visitor: HalfSignedIn) -> RedirectResponse:
     return answer
 
 
+@router.get("/forgotten")
+async def forgotten_form(request: Request, _: Anybody) -> HTMLResponse:
+    return _forgotten(request, "", None)
+
+
+@router.post("/forgotten")
+async def forgotten(request: Request, _: Anybody, email: Text = "") -> HTMLResponse:
+    """The answer is the same whether anybody signs in with this address or not."""
+    if not sends_mail(request):
+        return _forgotten(request, "", None)
+    address = None if request.client is None else request.client.host
+    try:
+        await ask_for_password(installation_of(request), email, address=address, page=password_page(request))
+    except (InputError, AccessDenied) as error:
+        return _forgotten(request, email, error)
+    return render(request, "sign_in/asked.html", email=email.strip()[:254])
+
+
 @router.get("/set-up/{token}")
 async def set_up_form(request: Request, _: Anybody, token: Token) -> HTMLResponse:
     link, _user = await look_at_link(installation_of(request), token)
@@ -123,6 +143,11 @@ async def set_password(
     return answer
 
 
+def password_page(request: Request) -> str:
+    """Where links to set a password lead, at the address that is configured, never at one that a browser names."""
+    return f"{settings_of(request).public_url}/password/"
+
+
 def has_passkeys(request: Request) -> bool:
     """Whether browsers bind passkeys to the address at which we are reached."""
     return settings_of(request).passkey_host is not None
@@ -132,6 +157,20 @@ def check_same(password: str, again: str) -> None:
     """Raise ``passwords_differ`` where what was typed twice is not the same."""
     if password != again:
         raise InputError("passwords_differ")
+
+
+def _forgotten(request: Request, email: str, error: KlucznikError | None) -> HTMLResponse:
+    seconds = None if error is None else retry_after(error, installation_of(request).clock.now().timestamp())
+    return render(
+        request,
+        "sign_in/forgotten.html",
+        status=200 if error is None else status_of(error),
+        headers={} if seconds is None else {"retry-after": str(seconds)},
+        by_mail=sends_mail(request),
+        email=email[:254],
+        errors={"email": told(request, error).what} if isinstance(error, InputError) else {},
+        text=told(request, error) if isinstance(error, AccessDenied) else None,
+    )
 
 
 def _set_up(request: Request, values: dict[str, str], errors: dict[str, str]) -> HTMLResponse:

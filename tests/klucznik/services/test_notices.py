@@ -2,20 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from sqlalchemy import Connection, text
 from sqlalchemy import event as sqlalchemy_event
 from tests.klucznik.databases import look
+from tests.klucznik.mailboxes import PUBLIC_URL, SENDER, mailbox, text_of
 from tests.klucznik.offices import connection_of
 from tests.klucznik.receivers import ALL, server_named
 from tests.klucznik.world import context_of, installed, owner, set_limits, some_nip
@@ -25,67 +21,16 @@ from klucznik.domain.connections import Health
 from klucznik.domain.events import Kind
 from klucznik.domain.roles import Role
 from klucznik.errors import InputError
-from klucznik.messages import words_for_pages
 from klucznik.services.connection_check import remember
 from klucznik.services.events import page
 from klucznik.services.installation import Installation
 from klucznik.services.issue import issue
 from klucznik.services.mail import Encryption, Letter, MailServer, Undelivered
-from klucznik.services.notices import Mail, forget_what_is_old, look_for_ends
+from klucznik.services.notices import forget_what_is_old, look_for_ends
 from klucznik.services.renewal_scan import RenewalScan
 from klucznik.services.telling import Outlets, tell_until_idle
 from klucznik.storage import certificates, connections, users
-from klucznik.views.mails import Letters
 from ksef_sandbox import Sandbox
-
-PUBLIC_URL = "https://klucznik.example"
-SENDER = "klucznik@biuro.example"
-
-
-@dataclass
-class Mailbox:
-    """An SMTP server on this machine, and what has come in."""
-
-    port: int = 0
-    got: list[EmailMessage] = field(default_factory=list)
-    refuses: str | None = None
-
-    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
-        if self.refuses:
-            return self.refuses
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:
-        assert isinstance(envelope.content, bytes)
-        message = message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(message, EmailMessage)
-        self.got.append(message)
-        return "250 OK"
-
-    @property
-    def outlets(self) -> Outlets:
-        return outlets(MailServer("127.0.0.1", self.port, Encryption.NONE, SENDER))
-
-
-@asynccontextmanager
-async def mailbox(**settings: Any) -> AsyncIterator[Mailbox]:
-    """Runs inside; `settings` of aiosmtpd."""
-    found = Mailbox()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(found, **settings), "127.0.0.1", 0)
-    async with server:
-        found.port = server.sockets[0].getsockname()[1]
-        yield found
-
-
-def outlets(server: MailServer) -> Outlets:
-    return Outlets(mail=Mail(server, Letters(words_for_pages("pl"), PUBLIC_URL)))
-
-
-def text_of(message: EmailMessage, kind: str = "plain") -> str:
-    body = message.get_body((kind,))
-    assert body is not None
-    return str(body.get_content())
 
 
 async def user(klucznik: Installation, email: str, digest: Digest = Digest.IMMEDIATELY) -> User:

@@ -13,6 +13,7 @@ from tests.klucznik.world import installed
 
 from klucznik.services.account_links import make_setup_link
 from klucznik.services.installation import Installation
+from klucznik.services.telling import Outlets
 from ksef_sandbox import Sandbox
 
 EMAIL = "anna@biuro.example"
@@ -48,10 +49,12 @@ class Person:
 
 
 @asynccontextmanager
-async def office(home: Path, ksef: Sandbox) -> AsyncIterator[tuple[Installation, Person]]:
+async def office(
+    home: Path, ksef: Sandbox, outlets: Outlets | None = None
+) -> AsyncIterator[tuple[Installation, Person]]:
     """An installation, and its first administrator, who has just signed in for the first time."""
     async with installed(home, ksef) as opened:
         klucznik = hashing_quickly(opened)
-        async with browser(klucznik) as client:
+        async with browser(klucznik, outlets=outlets) as client:
             await client.post(f"/set-up/{await make_setup_link(klucznik)}", data=ANNA)
             yield klucznik, Person(client)

@@ -15,6 +15,7 @@ from klucznik.server.app import create_app
 from klucznik.services.browser_sessions import open_session
 from klucznik.services.hashing import Hashing
 from klucznik.services.installation import Installation
+from klucznik.services.telling import Outlets
 from klucznik.storage import users
 
 PUBLIC_URL = "https://klucznik.test"
@@ -39,13 +40,15 @@ def hashing_quickly(klucznik: Installation) -> Installation:
 
 
 @asynccontextmanager
-async def browser(klucznik: Installation, role: Role | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def browser(
+    klucznik: Installation, role: Role | None = None, *, outlets: Outlets | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """A browser before the application, signed in as somebody of that role; None: not signed in.
 
     It has no JavaScript and follows no redirect by itself. `csrf` of a form is in the page; every request may also
     bring it in the header, which this browser does.
     """
-    app = create_app(klucznik, SETTINGS)
+    app = create_app(klucznik, SETTINGS, outlets)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
         if role is not None:

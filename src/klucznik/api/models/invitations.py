@@ -10,12 +10,16 @@ from klucznik.api.models.parts import Model, Moment, NipInBody, shown_as
 from klucznik.domain.bulk_imports import ImportState, LineOutcome
 from klucznik.domain.csv_import import Column, ImportMethod
 from klucznik.domain.invitations import LEAST_DAYS, MOST_DAYS, USUAL_DAYS, InvitationState
+from klucznik.domain.languages import Language
+from klucznik.domain.letters import DeliveryState
 
 EXAMPLE: dict[str, Any] = {
     "id": "0b4c1d2e3f405162738495a6b7c8d9e0",
     "nip": "5265877635",
     "name": "Piekarnia Kłos",
     "email": "biuro@firma.pl",
+    "language": "pl",
+    "letter": {"to": "biuro@firma.pl", "state": "sent", "at": "2026-11-24T12:00:05Z", "problem": None},
     "state": "open",
     "created_at": "2026-11-24T12:00:00Z",
     "expires_at": "2026-12-08T12:00:00Z",
@@ -23,6 +27,7 @@ EXAMPLE: dict[str, Any] = {
     "done_at": None,
     "revoked_at": None,
 }
+_SHOWN = {**EXAMPLE, "letter": None}
 LINK = "https://klucznik.example/i/q1M2wN9uZr3xk0V7b5c8d4e6f2g1h3j5k7l9m0n2p4Q"
 IMPORT: dict[str, Any] = {
     "id": "0b4c1d2e3f405162738495a6b7c8d9e0",
@@ -47,6 +52,32 @@ class NewInvitation(Model):
         default=None, max_length=254, description="Where you send the link", examples=["biuro@firma.pl"]
     )
     days: Days = USUAL_DAYS
+    send: bool = Field(
+        default=False,
+        description="The link goes to `email` by a letter of ours, and is in no answer",
+        examples=[False],
+    )
+    language: Language = Field(default=Language.POLISH, description="Of that letter", examples=["pl"])
+
+
+class SendInvitation(Model):
+    """Where its new link is to go."""
+
+    email: str | None = Field(
+        default=None, max_length=254, description="null: where it went", examples=["biuro@firma.pl"]
+    )
+    language: Language | None = Field(default=None, description="Of the letter; null: as before", examples=["pl"])
+
+
+class Letter(Model):
+    """What has become of the letter with its link."""
+
+    to: str = Field(examples=["biuro@firma.pl"])
+    state: DeliveryState = Field(description="`sent`: the mail server has taken it; `failed`: for good")
+    at: Moment | None = Field(description="When it was sent; while it waits, when it is tried next")
+    problem: str | None = Field(
+        description="Why it was not sent so far, as a stable name", examples=["recipient_refused"]
+    )
 
 
 class Invitation(Model):
@@ -58,6 +89,8 @@ class Invitation(Model):
     nip: str
     name: str | None
     email: str | None
+    language: Language
+    letter: Letter | None = Field(description="null: none is on its way or was sent")
     state: InvitationState
     created_at: Moment
     expires_at: Moment
@@ -69,9 +102,11 @@ class Invitation(Model):
 class Invited(Invitation):
     """With its link, which is told this once."""
 
-    model_config = shown_as({**EXAMPLE, "link": LINK})
+    model_config = shown_as({**_SHOWN, "link": LINK})
 
-    link: str = Field(description="Opens one browser, once. Send it to the company and to nobody else.")
+    link: str | None = Field(
+        description="Opens one browser, once. Send it to the company and to nobody else. null: a letter goes there"
+    )
 
 
 class InvitationPage(Model):
@@ -79,6 +114,17 @@ class InvitationPage(Model):
 
     items: list[Invitation]
     next: str | None = Field(description="The cursor of the next page; null: this is the last", examples=[None])
+
+
+class CarryOut(Model):
+    """How its invitations go."""
+
+    send: bool = Field(
+        default=False,
+        description="The links of companies with an address go there by letters of ours, and are in no answer",
+        examples=[False],
+    )
+    language: Language = Field(default=Language.POLISH, description="Of these letters", examples=["pl"])
 
 
 class NewImport(Model):
