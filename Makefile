@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 .PHONY: demo test lint crash bench conformance fuzz two-years lock clean help
 .DEFAULT_GOAL := help
 
+# Twice as many at once as the machine that CI runs on has cores: many wait for processes, for a browser or for time.
+AT_ONCE := 4
+
 # The tests that a second run repeats on PostgreSQL.
 BOTH_DATABASES := tests/klucznik/storage tests/klucznik/services tests/klucznik/operations
 
@@ -50,8 +53,8 @@ lint: $(VENV)/.dev
 
 test: $(VENV)/.dev lint
 	@$(BIN)/python -m tests.needs
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 --database postgresql $(PYTEST_ARGS) $(BOTH_DATABASES)
+	$(BIN)/python -m pytest -n $(AT_ONCE) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(AT_ONCE) --database postgresql $(PYTEST_ARGS) $(BOTH_DATABASES)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench pair --rtt-ms 50

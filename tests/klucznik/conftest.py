@@ -11,7 +11,7 @@ from tests.postgresql import Cluster, running
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is true of one database alone is not tried on the other."""
+    """What is true of one database alone, or asks none, is not tried on the other."""
     other = {"sqlite": "postgresql", "postgresql": "sqlite"}[config.getoption("--database")]
     elsewhere = [item for item in items if item.get_closest_marker(other)]
     config.hook.pytest_deselected(items=elsewhere)

@@ -11,10 +11,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from klucznik.services.installation import DATABASE_FILE
 
 SERVER = "TESTS_POSTGRESQL"
+# For the parameters of a fixture that serves one or the other: each is tried where its database is.
+EACH_ON_ITS_RUN = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "postgresql")]
 
 
 def database_url(home: Path) -> str | None:

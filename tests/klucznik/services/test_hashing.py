@@ -11,6 +11,8 @@ from klucznik.errors import TooManyAttempts
 from klucznik.keys.passwords import Argon2
 from klucznik.services.hashing import AT_ONCE, MOST_WAITING, Hashing
 
+pytestmark = pytest.mark.sqlite
+
 
 @dataclass
 class Counted(Argon2):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from tests.klucznik.databases import EACH_ON_ITS_RUN
 from tests.klucznik.world import QUICK, SandboxClock, company, context_of, some_nip
 from tests.postgresql import Cluster
 
@@ -28,7 +29,7 @@ def ksef() -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=EACH_ON_ITS_RUN)
 def new_pacer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewPacer]:
     if request.param == "sqlite":
         yield lambda: SqlitePacer(tmp_path / "pace.db")

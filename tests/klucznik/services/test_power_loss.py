@@ -66,8 +66,8 @@ async def lose_power(
 async def test_power_loss_before_any_act_loses_no_key_and_files_no_second_request(
     story: str, ksef: Sandbox, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    # A lost request is waited for in rounds of three acts; every second act meets each of them in one of the rounds.
-    step = 2 if story == "second-request-lost" else 1
+    # A lost request is waited for in rounds of three acts; every fourth act meets each of them in one of the rounds.
+    step = 4 if story == "second-request-lost" else 1
     if request.config.getoption("database") == "postgresql":
         step *= 3  # the acts are the same; beside a file each of them is met
     for acts in count(0 if story == STORIES[0] else BEFORE_THE_FIRST_REQUEST, step):

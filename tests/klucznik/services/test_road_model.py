@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, settings
@@ -67,6 +68,8 @@ from ksef_sandbox.management import quick_sessions
 from ksef_sandbox.records import Enrollment as Request
 from ksef_sandbox.state import World
 from ksef_sandbox.switches import Switches
+
+pytestmark = pytest.mark.sqlite
 
 T = TypeVar("T")
 

@@ -19,6 +19,8 @@ from klucznik.domain.remedies import Remedy
 from klucznik.messages.catalogue import LANGUAGES, words_in
 from klucznik.messages.refusal import cause_text, effect_text, reason_text, remedy_text, remedy_title, risk_text
 
+pytestmark = pytest.mark.sqlite
+
 SOURCE = Path(klucznik.__file__).parent
 # Asking the machine for the time or making it wait; `klucznik.clock` is where that is done.
 CLOCKS = {

@@ -19,6 +19,8 @@ from klucznik.messages import words_in
 from klucznik.messages.errors import error_text
 from klucznik.services.signed_by import Doubt, SignedBy, SignedWith, check_signed
 
+pytestmark = pytest.mark.sqlite
+
 NIP, PESEL = "5265877635", "80010112345"
 CHALLENGE = "20250625-CR-20F5EE4000-DA48AE4124-46"
 GIVEN = auth_token_request(CHALLENGE, Context.of_nip(NIP))

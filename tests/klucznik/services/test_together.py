@@ -6,6 +6,8 @@ import pytest
 
 from klucznik.services.together import together
 
+pytestmark = pytest.mark.sqlite
+
 
 class Stopped(Exception):
     pass

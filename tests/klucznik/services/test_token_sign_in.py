@@ -27,6 +27,8 @@ from klucznik.ksef.client import KsefClient
 from klucznik.ksef.token_request import USAGE, token_request
 from ksef_sandbox import Sandbox
 
+pytestmark = pytest.mark.sqlite
+
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TEXT = "20250625-EC-20F5EE4000-DA48AE4124-46|nip-5265877635|" + "a1" * 32
 CHALLENGE = Challenge("20250625-CR-20F5EE4000-DA48AE4124-46", NOW, NOW + timedelta(minutes=10), None, 1764000000123)

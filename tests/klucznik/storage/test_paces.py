@@ -16,6 +16,7 @@ from typing import TypeAlias
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.klucznik.databases import EACH_ON_ITS_RUN
 from tests.postgresql import Cluster
 
 from klucznik.domain.environments import Environment
@@ -39,7 +40,7 @@ def server_database(postgresql: Cluster) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=EACH_ON_ITS_RUN)
 def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Workers:
     if request.param == "sqlite":
         return lambda number: _opened([SqlitePacer(tmp_path / "pace.db") for _ in range(number)])
