@@ -22,6 +22,9 @@ class Refused(Exception):
         self.problem = problem
 
 
+Act = Literal["grant", "revoke"]
+
+
 class Allowance(TypedDict):
     # How much is left of how much.
     remaining: int
@@ -82,6 +85,7 @@ class BareOnboarding(TypedDict):
     setback: Setback | None
     refused_code: int | None
     checking_since: str | None
+    under_way: UnderWay | None
     signer: SignerKind | None
     method: Method | None
     subject: Subject | None
@@ -651,6 +655,7 @@ class Onboarding(TypedDict):
     setback: Setback | None
     refused_code: int | None
     checking_since: str | None
+    under_way: UnderWay | None
     signer: SignerKind | None
     method: Method | None
     subject: Subject | None
@@ -930,6 +935,10 @@ Setback = Literal[
     "limits_shrank",
     "sign_in_refused",
     "sign_in_unfinished",
+    "grant_refused",
+    "grant_unfinished",
+    "revocation_refused",
+    "revocation_unfinished",
     "signed_by_operator",
     "issued_for_another",
 ]
@@ -974,7 +983,9 @@ class Step(TypedDict):
     in_doubt: bool
 
 
-StepKind = Literal["limits", "keys", "request", "issue", "keep", "prove"]
+StepKind = Literal[
+    "limits", "keys", "request", "issue", "keep", "prove", "lacking", "grant", "let_in", "revoke", "freed"
+]
 
 
 class Subject(TypedDict):
@@ -1015,6 +1026,12 @@ Task = Literal[
     "come_back",
     "ask_the_ministry",
 ]
+
+
+class UnderWay(TypedDict):
+    # A grant or a revocation that goes on.
+    act: Act
+    since: str
 
 
 class VaultCertificate(TypedDict):
@@ -1333,15 +1350,19 @@ class Client:
             self._ask("GET", f"/onboardings/{onboarding}/remedies/grant", query={"delegable": delegable}),
         )
 
-    def grant_permission(self, onboarding: str, body: GrantOrder) -> ConnectedByGrant:
+    def grant_permission(self, onboarding: str, body: GrantOrder) -> ConnectedByGrant | Onboarding:
         """Let the operator in. Grants in the session of who has signed, and proves it; the company is
         connected by that."""
-        return cast("ConnectedByGrant", self._ask("POST", f"/onboardings/{onboarding}/remedies/grant", body=body))
+        return cast(
+            "ConnectedByGrant | Onboarding", self._ask("POST", f"/onboardings/{onboarding}/remedies/grant", body=body)
+        )
 
-    def revoke_from_refusal(self, onboarding: str, body: RevocationOrder) -> RevokedForRoom:
+    def revoke_from_refusal(self, onboarding: str, body: RevocationOrder) -> RevokedForRoom | Onboarding:
         """Out of a refusal: revoke certificates. Revokes, for good, certificates that the refusal names, then
         looks at the limits anew; a confirmation orders."""
-        return cast("RevokedForRoom", self._ask("POST", f"/onboardings/{onboarding}/remedies/revoke", body=body))
+        return cast(
+            "RevokedForRoom | Onboarding", self._ask("POST", f"/onboardings/{onboarding}/remedies/revoke", body=body)
+        )
 
     def connect_permission(self, onboarding: str) -> ConnectedByGrant:
         """Connect by a permission that was granted elsewhere. For a company that grants in the Ministry's
@@ -1546,6 +1567,7 @@ class Client:
             "api_key_revoked",
             "onboarding_begun",
             "onboarding_signed_in",
+            "onboarding_left",
             "onboarding_ended",
             "webhook_made",
             "webhook_changed",

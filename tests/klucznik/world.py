@@ -85,8 +85,17 @@ async def slow_to_check(home: Path, ksef: Sandbox) -> AsyncIterator[tuple[Instal
         home: of an installation, which may be there already.
     """
     ksef.set(auth_delay_ms=5 * 60_000)
+    async with nobody_waits(home, ksef) as (klucznik, clock):
+        yield klucznik, clock
+
+
+@asynccontextmanager
+async def nobody_waits(
+    home: Path, ksef: Sandbox, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[tuple[Installation, HeldClock]]:
+    """Whoever asks is answered at once, however long KSeF takes; its process does not wait for that in the end."""
     clock = HeldClock(ksef)
-    async with installed(home, ksef, clock=clock) as klucznik:
+    async with installed(home, ksef, clock=clock, transport=transport) as klucznik:
         klucznik.background.answer_within_s = klucznik.background.stop_within_s = 0.0
         yield klucznik, clock
 

@@ -49,7 +49,7 @@ _STANDS_OTHERWISE = {
     **dict.fromkeys(("onboarding_elsewhere", "onboarding_no_way_back", "issuance_has_spent", "not_confirmed"), 409),
     **dict.fromkeys(("control_needs_signature", "control_not_proved", "control_by_operator"), 409),
     **dict.fromkeys(("certificate_not_offered", "operator_not_let_in", "signature_request_used"), 409),
-    **dict.fromkeys(("signature_being_checked",), 409),
+    **dict.fromkeys(("signature_being_checked", "onboarding_act_under_way"), 409),
     **dict.fromkeys(("invitation_there", "invitation_done", "invitation_revoked", "company_connected"), 409),
     **dict.fromkeys(("invitation_link_used", "invitation_expired", "mail_not_set_up"), 409),
     **dict.fromkeys(("api_key_is_revoked", "api_key_end_needed"), 409),

@@ -221,15 +221,19 @@ async def proposed_grant(
 @router.post(
     "/{onboarding}/remedies/grant",
     response_model=ConnectedByGrant,
-    responses=documented(404, 409),
+    responses={202: {"model": Onboarding, "description": "KSeF is still granting"}, **documented(404, 409)},
     summary="Let the operator in",
 )
 async def grant_permission(request: Request, caller: Grant, onboarding: Id, body: GrantOrder) -> Response:
     """Grants in the session of who has signed, and proves it; the company is connected by that. Nothing is granted
-    twice, so it may be repeated."""
-    done, granted = await service.grant(
+    twice, so it may be repeated. KSeF may take a while: after some seconds the answer is 202, `under_way` says that it
+    goes on, and in the end `state` or `setback` says what has come of it."""
+    outcome = await service.grant(
         caller.klucznik, onboarding, caller.principal, operator_nip=body.operator, delegable=body.delegable
     )
+    if isinstance(outcome, domain.Onboarding):
+        return _shown(request, outcome, 202)
+    done, granted = outcome
     shown = views.connected(done, granted.connection, words_of(request), granted=granted.permissions)
     return sent(answered(ConnectedByGrant, shown))
 
@@ -237,14 +241,18 @@ async def grant_permission(request: Request, caller: Grant, onboarding: Id, body
 @router.post(
     "/{onboarding}/remedies/revoke",
     response_model=RevokedForRoom,
-    responses=documented(404, 409),
+    responses={202: {"model": Onboarding, "description": "KSeF is still revoking"}, **documented(404, 409)},
     summary="Out of a refusal: revoke certificates",
 )
 async def revoke_from_refusal(request: Request, caller: Revoke, onboarding: Id, body: RevocationOrder) -> Response:
-    """Revokes, for good, certificates that the refusal names, then looks at the limits anew; a confirmation orders."""
-    found, revoked = await service.revoke(
+    """Revokes, for good, certificates that the refusal names, then looks at the limits anew; a confirmation orders.
+    Where KSeF takes more than some seconds, the answer is 202 and `under_way` says that it goes on."""
+    outcome = await service.revoke(
         caller.klucznik, onboarding, caller.principal, body.serials, end_sessions=body.end_sessions
     )
+    if isinstance(outcome, domain.Onboarding):
+        return _shown(request, outcome, 202)
+    found, revoked = outcome
     return sent(answered(RevokedForRoom, views.revoked(found, revoked, words_of(request))))
 
 

@@ -78,6 +78,7 @@ class Event(StrEnum):
     API_KEY_REVOKED = "api_key_revoked"
     ONBOARDING_BEGUN = "onboarding_begun"
     ONBOARDING_SIGNED_IN = "onboarding_signed_in"  # the login rests in the vault until the onboarding ends
+    ONBOARDING_LEFT = "onboarding_left"  # nobody went on with it for long: the login that rested was ended
     ONBOARDING_ENDED = "onboarding_ended"  # connected, or given up
     WEBHOOK_MADE = "webhook_made"
     WEBHOOK_CHANGED = "webhook_changed"  # its secret, or whether anything is sent to it

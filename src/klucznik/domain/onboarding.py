@@ -21,6 +21,9 @@ from klucznik.domain.waits import WaitKind
 
 # The process that waits for KSeF has ended without a word where the check takes longer.
 _CHECKED_WITHIN = PROCESSED_WITHIN + timedelta(minutes=1)
+# An act is broken off after so long; a minute later nobody can be at it any more, and nobody sends it twice.
+ACT_LASTS = timedelta(minutes=9)
+ACT_OVER_AFTER = ACT_LASTS + timedelta(minutes=1)
 
 
 class OnboardingState(StrEnum):
@@ -59,8 +62,32 @@ class Setback(StrEnum):
     LIMITS_SHRANK = "limits_shrank"  # while it was being issued; what had been requested is kept
     SIGN_IN_REFUSED = "sign_in_refused"  # by KSeF, which took its time for the signature
     SIGN_IN_UNFINISHED = "sign_in_unfinished"  # KSeF did not answer, or the process ended
+    GRANT_REFUSED = "grant_refused"  # by KSeF, which took its time
+    GRANT_UNFINISHED = "grant_unfinished"  # KSeF did not answer, or the process ended: it may be granted or not
+    REVOCATION_REFUSED = "revocation_refused"
+    REVOCATION_UNFINISHED = "revocation_unfinished"
     SIGNED_BY_OPERATOR = "signed_by_operator"  # whose own limits and certificates are no company's
     ISSUED_FOR_ANOTHER = "issued_for_another"  # the subject has its pair now; it was ordered for another company
+
+
+class Act(StrEnum):
+    """What is done in the session of whoever has signed, and takes KSeF a while. Names are kept: rows have them."""
+
+    GRANT = "grant"
+    REVOKE = "revoke"
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """An act that somebody has said yes to and that has not ended.
+
+    Attributes:
+        operator_nip: of a grant: who is let in by this yes.
+    """
+
+    act: Act
+    since: datetime
+    operator_nip: str | None = None
 
 
 _FOLLOWS: dict[OnboardingState, frozenset[OnboardingState]] = {
@@ -129,14 +156,15 @@ class Onboarding:
         begun_by: the `Principal.id` of who began it.
         subject: who has signed in; None: nobody yet, or another signature is wanted.
         signature_request_id: of the document that waits for its signature.
-        checking_since: when the signed document was handed in that KSeF is checking; None: none is.
+        checking_since: since when KSeF is checking a signature; None: it is checking none.
+        under_way: what is done at this moment; nothing else is begun meanwhile.
         limits, limits_at: what KSeF told last of `subject`, and when; None: not yet.
         issuance_id: of the last issuance that was ordered.
         refusal: with its evidence, as of `limits_at`; there while the refusal is, or an order waits for it to end.
         replaces: the connection that the pair on order takes the place of, as it stood when who signed, or who runs the
             installation, had shown a say in that (`domain.connections.as_it_stands`).
         setback: why it is where it is, where nobody went there.
-        refused_code: KSeF's, where the setback is that it has refused the sign-in.
+        refused_code: KSeF's, where the setback is that it has refused the sign-in, the grant or the revocation.
     """
 
     id: str
@@ -153,6 +181,7 @@ class Onboarding:
     subject: Subject | None = None
     signature_request_id: str | None = None
     checking_since: datetime | None = None
+    under_way: UnderWay | None = None
     limits: Limits | None = None
     limits_at: datetime | None = None
     issuance_id: str | None = None
@@ -185,7 +214,7 @@ def may_go_back(onboarding: Onboarding, to: OnboardingState) -> bool:
 
 def gone_back(onboarding: Onboarding, to: OnboardingState) -> Onboarding:
     """At the earlier choice, without an order. Who signed stays signed in unless the signature is chosen anew."""
-    back = replace(_unchecked(onboarding), state=to, setback=None, refusal=None, issuance_id=None, replaces=None)
+    back = replace(_idle(onboarding), state=to, setback=None, refusal=None, issuance_id=None, replaces=None)
     return back if to in (OnboardingState.METHOD, OnboardingState.LIMITS) else signed_out(back)
 
 
@@ -214,7 +243,7 @@ def signed_in(onboarding: Onboarding, subject: Subject, *, going_on: bool) -> On
     """
     state = OnboardingState.ISSUING if going_on else _signed(onboarding.method)
     return replace(
-        _unchecked(onboarding),
+        _idle(onboarding),
         state=state,
         subject=subject,
         setback=None,
@@ -230,18 +259,22 @@ def _signed(method: Method | None) -> OnboardingState:
 
 def signed_out(onboarding: Onboarding) -> Onboarding:
     """Without what belongs to who has signed."""
-    return replace(_unchecked(onboarding), subject=None, signature_request_id=None, limits=None, limits_at=None)
+    return replace(_idle(onboarding), subject=None, signature_request_id=None, limits=None, limits_at=None)
 
 
 def document_given(onboarding: Onboarding, request_id: str) -> Onboarding:
     """A fresh document waits for its signature. Nothing comes any more of one that is being checked."""
     setback = None if onboarding.setback in _OF_A_SIGNATURE else onboarding.setback
-    return replace(_unchecked(onboarding), signature_request_id=request_id, setback=setback)
+    return replace(_idle(onboarding), signature_request_id=request_id, setback=setback)
 
 
-def being_checked(onboarding: Onboarding, request_id: str, since: datetime) -> Onboarding:
-    """The signed form of a document is with KSeF."""
-    checking = replace(_unchecked(onboarding), signature_request_id=request_id, checking_since=since)
+def being_checked(onboarding: Onboarding, request_id: str | None, since: datetime) -> Onboarding:
+    """A signature is with KSeF.
+
+    Args:
+        request_id: of the document whose signed form it is; of a sign-in with a key, of the one that waits, if any.
+    """
+    checking = replace(_idle(onboarding), signature_request_id=request_id, checking_since=since)
     return replace(checking, setback=None)
 
 
@@ -250,15 +283,37 @@ def not_signed_in(onboarding: Onboarding, setback: Setback, code: int | None) ->
     return replace(onboarding, checking_since=None, setback=setback, refused_code=code)
 
 
+def act_begun(onboarding: Onboarding, under_way: UnderWay) -> Onboarding:
+    """Somebody has said yes; KSeF is asked next."""
+    return replace(_idle(onboarding), under_way=under_way, setback=None)
+
+
+def act_done(onboarding: Onboarding) -> Onboarding:
+    return replace(onboarding, under_way=None)
+
+
+def act_failed(onboarding: Onboarding, act: Act, *, refused: bool, code: int | None = None) -> Onboarding:
+    """Nothing has come of it, or nobody knows; what is done in KSeF is looked at before it is tried again.
+
+    Args:
+        refused: by KSeF, with `code` where it gave one; False: how it ended is not known.
+    """
+    setback = _REFUSED[act] if refused else _UNFINISHED[act]
+    return replace(onboarding, under_way=None, setback=setback, refused_code=code)
+
+
 def as_of(onboarding: Onboarding, now: datetime) -> Onboarding:
-    """Without a check that nobody can be at any more: whoever waited for KSeF tells how it ends, if they live."""
-    since = onboarding.checking_since
-    over = since is not None and now - since > _CHECKED_WITHIN
-    return replace(onboarding, checking_since=None, setback=Setback.SIGN_IN_UNFINISHED) if over else onboarding
+    """Without what nobody can be at any more: whoever waited for KSeF tells how it ends, if they live."""
+    since, under_way = onboarding.checking_since, onboarding.under_way
+    if since is not None and now - since > _CHECKED_WITHIN:
+        return replace(onboarding, checking_since=None, setback=Setback.SIGN_IN_UNFINISHED)
+    if under_way is not None and now - under_way.since > ACT_OVER_AFTER:
+        return act_failed(onboarding, under_way.act, refused=False)
+    return onboarding
 
 
-def _unchecked(onboarding: Onboarding) -> Onboarding:
-    return replace(onboarding, checking_since=None, refused_code=None)
+def _idle(onboarding: Onboarding) -> Onboarding:
+    return replace(onboarding, checking_since=None, under_way=None, refused_code=None)
 
 
 def login_lost(onboarding: Onboarding) -> Onboarding:
@@ -268,9 +323,10 @@ def login_lost(onboarding: Onboarding) -> Onboarding:
 
 
 def limits_told(onboarding: Onboarding, limits: Limits, at: datetime, refusal: Refusal | None) -> Onboarding:
-    """After a look at the limits: go, or refused."""
+    """After a look at the limits: go, or refused. How far a revocation got, they show."""
     state = OnboardingState.LIMITS if refusal is None else OnboardingState.REFUSED
-    return replace(onboarding, state=state, limits=limits, limits_at=at, refusal=refusal)
+    setback = None if onboarding.setback in _OF_A_REVOCATION else onboarding.setback
+    return replace(onboarding, state=state, limits=limits, limits_at=at, refusal=refusal, setback=setback)
 
 
 def ordered(
@@ -288,12 +344,12 @@ def ordered(
 
 
 def given_up(onboarding: Onboarding) -> Onboarding:
-    return replace(_unchecked(onboarding), state=OnboardingState.GIVEN_UP)
+    return replace(_idle(onboarding), state=OnboardingState.GIVEN_UP)
 
 
 def connected(onboarding: Onboarding, method: Method) -> Onboarding:
     return replace(
-        _unchecked(onboarding),
+        _idle(onboarding),
         state=OnboardingState.DONE,
         method=method,
         refusal=None,
@@ -342,6 +398,9 @@ def _ended(onboarding: Onboarding, issuance: Issuance, refusal: Refusal | None, 
 _LOGIN_OVER = frozenset({"login_over", "session_over", "session_ended", "access_token_refused"})
 # What has come of a document that was handed in; the next one has another fate.
 _OF_A_SIGNATURE = frozenset({Setback.SIGN_IN_REFUSED, Setback.SIGN_IN_UNFINISHED, Setback.SIGNED_BY_OPERATOR})
+_OF_A_REVOCATION = frozenset({Setback.REVOCATION_REFUSED, Setback.REVOCATION_UNFINISHED})
+_REFUSED = {Act.GRANT: Setback.GRANT_REFUSED, Act.REVOKE: Setback.REVOCATION_REFUSED}
+_UNFINISHED = {Act.GRANT: Setback.GRANT_UNFINISHED, Act.REVOKE: Setback.REVOCATION_UNFINISHED}
 _SETBACKS = {
     IssuanceState.DONE: Setback.ISSUED_FOR_ANOTHER,
     IssuanceState.CANCELLED: Setback.ISSUANCE_CANCELLED,

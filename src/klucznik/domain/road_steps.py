@@ -1,11 +1,13 @@
-"""The road of an issuance drawn as steps, for people. Pure; what is done next is `domain.issuance.next_step`."""
+"""The road of an issuance, or of an act, drawn as steps, for people. Pure; what is done next is
+`domain.issuance.next_step`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from klucznik.domain.audit import Event
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.issuance import Enrollment, EnrollmentState, Issuance, IssuanceState
 
@@ -19,6 +21,11 @@ class StepKind(StrEnum):
     ISSUE = "issue"  # KSeF works on it
     KEEP = "keep"  # fetched and in the vault
     PROVE = "prove"  # a real login, a checked KOD II link
+    LACKING = "lacking"  # what the operator may do already is looked up
+    GRANT = "grant"  # KSeF works on it
+    LET_IN = "let_in"  # the operator signs in to the company
+    REVOKE = "revoke"
+    FREED = "freed"  # KSeF counts the revoked certificates no more
 
 
 class Standing(StrEnum):
@@ -45,6 +52,7 @@ class RoadStep:
     in_doubt: bool = False
 
 
+_OF_A_GRANT = (StepKind.LACKING, StepKind.GRANT, StepKind.LET_IN)
 _OF_ONE = (StepKind.REQUEST, StepKind.ISSUE, StepKind.KEEP, StepKind.PROVE)
 # How many steps of one certificate are done.
 _DONE = {
@@ -74,6 +82,26 @@ def steps_of(issuance: Issuance, enrollments: Sequence[Enrollment]) -> tuple[Roa
         steps += _of_one(kind, row, issuance.state.ended, before_is_sent)
         before_is_sent = row is not None and row.state not in (EnrollmentState.KEY_COMMITTED, *_IN_DOUBT)
     return tuple(steps)
+
+
+def steps_of_grant(told: Collection[str]) -> tuple[RoadStep, ...]:
+    """All steps of a grant that is under way; `told`: the events that the audit log tells of the company
+    since it began."""
+    done = 0
+    if Event.PERMISSION_GRANT_INTENDED in told:
+        done = 1
+    # Where nothing is lacking, the company is connected without a grant.
+    if Event.PERMISSION_GRANTED in told or Event.CONNECTION_BY_PERMISSION in told:
+        done = 2
+    return tuple(
+        RoadStep(kind, Standing.DONE if at < done else Standing.NOW if at == done else Standing.AHEAD)
+        for at, kind in enumerate(_OF_A_GRANT)
+    )
+
+
+def steps_of_revocation() -> tuple[RoadStep, ...]:
+    """A revocation that is under way: KSeF is asked, and looked at until the slots are free."""
+    return (RoadStep(StepKind.REVOKE, Standing.NOW), RoadStep(StepKind.FREED, Standing.AHEAD))
 
 
 def _of_one(kind: CertificateType, row: Enrollment | None, ended: bool, is_next: bool) -> list[RoadStep]:

@@ -15,10 +15,12 @@ from klucznik.domain.identifiers import Context, ContextType, Subject, SubjectTy
 from klucznik.domain.issuance import Issuance
 from klucznik.domain.limits import Allowance, Limits
 from klucznik.domain.onboarding import (
+    Act,
     Onboarding,
     OnboardingState,
     Setback,
     SignerKind,
+    UnderWay,
     after_issuance,
     may_follow,
 )
@@ -26,6 +28,7 @@ from klucznik.domain.preflight import Refusal
 from klucznik.errors import StorageError
 from klucznik.storage import connections, invitations, refusals, sealed_secrets
 from klucznik.storage.schema_people import onboardings
+from klucznik.storage.schema_people import sealed_secrets as sealed_secrets_table
 
 # What its login is sealed as (`sealed_secrets`).
 SECRET = "onboarding"  # noqa: S105
@@ -140,6 +143,45 @@ def page(
     return [_onboarding(row) for row in rows]
 
 
+def acts_begun(transaction: Transaction, environment: Environment, *, before: datetime, size: int) -> list[Onboarding]:
+    """Those whose act has begun before that and not ended, the one that has waited longest first."""
+    rows = transaction.execute(
+        select(onboardings)
+        .where(
+            onboardings.c.environment == environment.value,
+            onboardings.c.state.in_(_OPEN),
+            onboardings.c.updated_at < before,  # beginning is a change: so it is found by the index
+            onboardings.c.under_way_since < before,
+        )
+        .order_by(onboardings.c.under_way_since, onboardings.c.id)
+        .limit(size)
+    )
+    return [_onboarding(row) for row in rows]
+
+
+def left_signed_in(
+    transaction: Transaction, environment: Environment, *, before: datetime, size: int
+) -> list[Onboarding]:
+    """Those with a login that nobody has used or changed since, the one left longest first. An order keeps its own."""
+    rows = transaction.execute(
+        select(onboardings)
+        .join(
+            sealed_secrets_table,
+            (sealed_secrets_table.c.kind == SECRET) & (sealed_secrets_table.c.owner_id == onboardings.c.id),
+        )
+        .where(
+            onboardings.c.environment == environment.value,
+            onboardings.c.state.in_([state for state in _OPEN if state != OnboardingState.ISSUING.value]),
+            onboardings.c.updated_at < before,
+            onboardings.c.under_way.is_(None),
+            sealed_secrets_table.c.created_at < before,  # it is sealed anew when it is renewed
+        )
+        .order_by(onboardings.c.updated_at, onboardings.c.id)
+        .limit(size)
+    )
+    return [_onboarding(row) for row in rows]
+
+
 def replaced_by(transaction: Transaction, issuance_id: str) -> frozenset[str]:
     """Which connections the certificates of an issuance take the place of (`Onboarding.replaces`)."""
     rows = transaction.execute(
@@ -186,6 +228,7 @@ def follow(
 
 def _changing(onboarding: Onboarding) -> dict[str, Any]:
     subject, limits, refusal = onboarding.subject, onboarding.limits, onboarding.refusal
+    under_way = onboarding.under_way
     return {
         "state": onboarding.state.value,
         "signer": None if onboarding.signer is None else onboarding.signer.value,
@@ -194,6 +237,9 @@ def _changing(onboarding: Onboarding) -> dict[str, Any]:
         "subject_value": None if subject is None else subject.value,
         "signature_request_id": onboarding.signature_request_id,
         "checking_since": onboarding.checking_since,
+        "under_way": None if under_way is None else under_way.act.value,
+        "under_way_since": None if under_way is None else under_way.since,
+        "under_way_operator": None if under_way is None else under_way.operator_nip,
         "limits": None if limits is None else asdict(limits),
         "limits_at": onboarding.limits_at,
         "issuance_id": onboarding.issuance_id,
@@ -222,6 +268,9 @@ def _onboarding(row: Row[Any]) -> Onboarding:
         subject=None if row.subject_type is None else Subject(SubjectType(row.subject_type), row.subject_value),
         signature_request_id=row.signature_request_id,
         checking_since=row.checking_since,
+        under_way=None
+        if row.under_way is None
+        else UnderWay(Act(row.under_way), row.under_way_since, row.under_way_operator),
         limits=None if limits is None else _limits(limits),
         limits_at=row.limits_at,
         issuance_id=row.issuance_id,

@@ -181,6 +181,10 @@ onboardings = Table(
     Column("signature_request_id", String(32)),
     # When its signed form was handed in that KSeF is checking.
     Column("checking_since", UtcDateTime),
+    # What somebody has said yes to and KSeF works on; of a grant, who is let in.
+    Column("under_way", String(16)),
+    Column("under_way_since", UtcDateTime),
+    Column("under_way_operator", String(10)),
     Column("limits", JSON(none_as_null=True)),
     Column("limits_at", UtcDateTime),
     Column("issuance_id", String(32), ForeignKey("issuances.id")),
@@ -188,7 +192,7 @@ onboardings = Table(
     # The connection that the pair on order takes the place of, as it stood then.
     Column("replaces", String(160)),
     Column("setback", String(24)),
-    # KSeF's, where it has refused the sign-in.
+    # KSeF's, where it has refused the sign-in or the act.
     Column("refused_code", Integer),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),

@@ -29,6 +29,9 @@ def bare(value: Onboarding) -> dict[str, Json]:
         "setback": None if value.setback is None else value.setback.value,
         "refused_code": value.refused_code,
         "checking_since": moment(value.checking_since),
+        "under_way": None
+        if value.under_way is None
+        else {"act": value.under_way.act.value, "since": moment(value.under_way.since)},
         "signer": None if value.signer is None else value.signer.value,
         "method": None if value.method is None else value.method.value,
         "subject": None if value.subject is None else subject(value.subject),

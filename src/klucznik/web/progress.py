@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from klucznik.access.gate import Requires, Visitor
 from klucznik.clock import by_the_machine
-from klucznik.domain.onboarding import OnboardingState
+from klucznik.domain.onboarding import OnboardingState, UnderWay
 from klucznik.domain.roles import Action
 from klucznik.domain.waits import Wait, WaitKind
 from klucznik.errors import InputError
@@ -48,7 +48,7 @@ class ShownProgress:
 
 
 def shown_progress(found: Progress, words: Words) -> ShownProgress:
-    wait = _wait_of(found)
+    wait = None if found.onboarding.under_way is not None else _wait_of(found)
     told = None if wait is None else words.say(f"wizard.wait.{wait.kind.value}", until=wait.until)
     steps = shown_steps(found.steps, words)
     return ShownProgress(steps, told, 0 if found.issuance is None else found.issuance.spent)
@@ -78,15 +78,16 @@ async def stream(request: Request, visitor: Connecting, onboarding_id: str) -> R
 
 async def _events(request: Request, visitor: Visitor, onboarding_id: str) -> AsyncIterator[str]:
     before = ""
-    checked: datetime | None = None
+    awaited: tuple[datetime | None, UnderWay | None] = (None, None)
     for look in range(_STREAM_LASTS):
         try:
             found = await onboardings.progress(visitor.klucznik, onboarding_id, visitor.principal)
         except InputError:
             return
+        now = (found.onboarding.checking_since, found.onboarding.under_way)
         if look == 0:
-            checked = found.onboarding.checking_since
-        if found.onboarding.checking_since != checked or not _goes_on_by_itself(found):
+            awaited = now
+        if now != awaited or not _goes_on_by_itself(found):
             yield "event: over\ndata: over\n\n"
             return
         drawn = _text(request, found)
@@ -99,7 +100,7 @@ async def _events(request: Request, visitor: Visitor, onboarding_id: str) -> Asy
 
 
 def _goes_on_by_itself(found: Progress) -> bool:
-    if found.onboarding.checking_since is not None:
+    if found.onboarding.checking_since is not None or found.onboarding.under_way is not None:
         return True
     return found.onboarding.state is OnboardingState.ISSUING and not is_waiting_for_limits(found)
 

@@ -22,7 +22,7 @@ from klucznik.messages.refusal import reach_text, risk_text
 from klucznik.services import onboarding as onboardings
 from klucznik.web.pages import render, told, words_of
 from klucznik.web.refusal_parts import shown_refusal
-from klucznik.web.wizard import Connecting, Trouble, address, carried_out, operator_of, page, see
+from klucznik.web.wizard import MOVED_ON, Connecting, Trouble, address, carried_out, operator_of, page, see
 
 router = APIRouter(prefix="/connect/{onboarding_id}")
 Granting = Annotated[Visitor, Depends(Requires(Action.GRANT))]
@@ -39,7 +39,7 @@ async def ask_to_grant(request: Request, visitor: Granting, onboarding_id: str) 
     try:
         proposed = await onboardings.proposed_grant(visitor.klucznik, onboarding_id, visitor.principal)
     except KlucznikError as error:
-        if isinstance(error, SignatureNeeded) or error.reason == "onboarding_elsewhere":
+        if isinstance(error, SignatureNeeded) or error.reason in MOVED_ON:
             return see(onboarding_id)
         return await page(request, visitor, onboarding_id, Trouble(error, "grant"))
     found = await onboardings.find(visitor.klucznik, onboarding_id, visitor.principal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -76,13 +75,10 @@ async def sign_in_with_key(
         )
     except KlucznikError as error:
         return await page(request, visitor, onboarding_id, Trouble(error, "key"))
-    signed_in = onboardings.sign_in_with_key(visitor.klucznik, onboarding_id, visitor.principal, credential)
-    return await carried_out(request, visitor, onboarding_id, _signed(visitor, signed_in), about="key")
-
-
-async def _signed(visitor: Visitor, act: Awaitable[object]) -> None:
-    await act
-    await _proved(visitor)
+    signed_in = onboardings.sign_in_with_key(
+        visitor.klucznik, onboarding_id, visitor.principal, credential, admitted=lambda: _proved(visitor)
+    )
+    return await carried_out(request, visitor, onboarding_id, signed_in, about="key")
 
 
 async def _proved(visitor: Visitor) -> None:

@@ -16,10 +16,10 @@ from klucznik.access.gate import Requires, Visitor
 from klucznik.access.statuses import retry_after, status_of
 from klucznik.domain.connections import Method, Operator
 from klucznik.domain.identifiers import Context
-from klucznik.domain.onboarding import CHOICES, Onboarding, OnboardingState, SignerKind, may_go_back
+from klucznik.domain.onboarding import CHOICES, Onboarding, OnboardingState, Setback, SignerKind, may_go_back
 from klucznik.domain.roles import Action
 from klucznik.domain.token_sunset import TOKEN_SUNSET
-from klucznik.errors import InputError, KlucznikError, SignatureNeeded, SignInRefused, StorageError
+from klucznik.errors import InputError, KlucznikError, KsefRefused, SignatureNeeded, SignInRefused, StorageError
 from klucznik.messages import Words
 from klucznik.messages.refusal import reach_text, subject_text
 from klucznik.services import onboarding as onboardings
@@ -58,7 +58,7 @@ _FORMS = {
     "offline": "imported",
     "token": "token",
 }
-_MOVED_ON = ("onboarding_elsewhere", "onboarding_no_way_back", "state_moved_on")
+MOVED_ON = ("onboarding_elsewhere", "onboarding_no_way_back", "onboarding_act_under_way", "state_moved_on")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ async def carried_out(
     except SignatureNeeded:
         return see(onboarding_id)  # the row is back at the signature, and says why
     except (InputError, StorageError) as error:
-        if error.reason in _MOVED_ON:
+        if error.reason in MOVED_ON:
             return see(onboarding_id)
         return await page(request, visitor, onboarding_id, Trouble(error, about))
     except KlucznikError as error:
@@ -106,7 +106,7 @@ async def page(request: Request, visitor: Visitor, onboarding_id: str, trouble: 
     found = await onboardings.find(visitor.klucznik, onboarding_id, visitor.principal)
     template, data = await _data(request, visitor, found)
     onboarding: Onboarding = data.pop("onboarding", found)
-    trouble = trouble or Trouble(data.pop("error", None))
+    trouble, refusal = trouble or Trouble(data.pop("error", None)), _refusal(onboarding)
     if _FORMS.get(trouble.about, template) != template:
         return see(onboarding_id)  # the form of a step that is over
     status = 200
@@ -129,12 +129,20 @@ async def page(request: Request, visitor: Visitor, onboarding_id: str, trouble: 
         trouble=trouble,
         in_place=trouble.about in _FORMS,
         problem=None if trouble.error is None else told(request, trouble.error),
-        refused=None if onboarding.refused_code is None else told(request, _refusal(onboarding.refused_code)),
+        refused=None if refusal is None else told(request, refusal),
         **data,
     )
 
 
-def _refusal(code: int) -> SignInRefused:
+def _refusal(onboarding: Onboarding) -> KsefRefused | None:
+    """What KSeF said no to while nobody waited; the code alone is known of it."""
+    code = onboarding.refused_code
+    if code is None:
+        return None
+    if onboarding.setback is Setback.GRANT_REFUSED:
+        return KsefRefused("permission_refused", code=code)
+    if onboarding.setback is Setback.REVOCATION_REFUSED:
+        return KsefRefused(code=code)
     return SignInRefused("sign_in_refused", code=code)
 
 
@@ -143,7 +151,18 @@ Shown: TypeAlias = "tuple[str, dict[str, Any]]"
 
 async def _data(request: Request, visitor: Visitor, onboarding: Onboarding) -> Shown:
     """Which template, and what it shows; `onboarding` among it where looking has changed the row."""
+    if onboarding.under_way is not None:
+        return await _under_way(request, visitor, onboarding)
     return await _PAGES[onboarding.state](request, visitor, onboarding)
+
+
+async def _under_way(request: Request, visitor: Visitor, onboarding: Onboarding) -> Shown:
+    found = await onboardings.progress(visitor.klucznik, onboarding.id, visitor.principal)
+    if found.onboarding.under_way is None:  # it has ended at this very moment
+        template, data = await _data(request, visitor, found.onboarding)
+        return template, {"onboarding": found.onboarding, **data}
+    shown = {"onboarding": found.onboarding, "act": found.onboarding.under_way}
+    return "under_way", {**shown, "progress": shown_progress(found, words_of(request))}
 
 
 async def _signer(_: Request, __: Visitor, ___: Onboarding) -> Shown:
@@ -324,7 +343,7 @@ class Answer:
 
 def _answers(request: Request, onboarding: Onboarding) -> tuple[Answer, ...]:
     words, state = words_of(request), onboarding.state
-    if state is OnboardingState.DONE:
+    if state is OnboardingState.DONE or onboarding.under_way is not None:
         return ()
     given = []
     if onboarding.signer is not None and state is not OnboardingState.SIGNER:

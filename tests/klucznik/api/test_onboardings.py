@@ -6,7 +6,17 @@ import httpx
 from tests.klucznik.api.worlds import program, reason
 from tests.klucznik.offices import connection_of, office
 from tests.klucznik.onboardings import by_another_program
-from tests.klucznik.world import accepted, checked, filed, installed, owner, set_limits, slow_to_check, some_nip
+from tests.klucznik.world import (
+    accepted,
+    checked,
+    filed,
+    installed,
+    nobody_waits,
+    owner,
+    set_limits,
+    slow_to_check,
+    some_nip,
+)
 
 from klucznik.api.paging import cursor_of
 from klucznik.domain.connections import Method
@@ -155,3 +165,24 @@ async def test_a_signature_that_ksef_checks_for_minutes_is_answered_before(ksef:
         await checked(klucznik, clock)
         done = (await caller.get(at)).json()
         assert (done["state"], done["checking_since"], done["setback"]) == ("limits", None, None)
+
+
+async def test_a_grant_that_takes_ksef_its_time_is_answered_before(ksef: Sandbox, tmp_path: Path) -> None:
+    nip, operator = some_nip(), some_nip()
+    async with office(tmp_path, ksef, operator) as klucznik, program(klucznik) as caller:
+        at = await begun(caller, nip, "permission")
+        await signed(caller, at, owner(nip, ksef))
+        headers = dict(caller.headers)
+    ksef.set(perm_delay_ms=60_000)
+    async with nobody_waits(tmp_path, ksef) as (klucznik, clock), program(klucznik) as caller:
+        caller.headers.update(headers)  # what a key has begun is its own
+        answer = await caller.post(f"{at}/remedies/grant", json={"operator": operator})
+        assert (answer.status_code, answer.json()["under_way"]["act"]) == (202, "grant")
+        await clock.somebody_waits.wait()
+        steps = (await caller.get(f"{at}/progress")).json()["steps"]
+        assert [(step["kind"], step["standing"]) for step in steps][1] == ("grant", "now")
+        again = await caller.post(f"{at}/remedies/grant", json={"operator": operator})
+        assert (again.status_code, reason(again)) == (409, "onboarding_act_under_way")
+        await checked(klucznik, clock)
+        done = (await caller.get(at)).json()
+        assert (done["state"], done["under_way"], done["setback"]) == ("done", None, None)

@@ -213,7 +213,9 @@ async def test_a_worker_s_refusal_is_kept_with_the_session_and_the_grant_needs_n
         with pytest.raises(InputError, match="not_confirmed"):
             await onboardings.grant(klucznik, ready.id, STAFF, operator_nip=some_nip())
         assert sign_ins(ksef) == signed_in
-        done, granted = await onboardings.grant(klucznik, ready.id, STAFF, operator_nip=operator)
+        outcome = await onboardings.grant(klucznik, ready.id, STAFF, operator_nip=operator)
+        assert isinstance(outcome, tuple)
+        done, granted = outcome
         assert (done.state, done.method) == (S.DONE, Method.PERMISSION)
         assert granted.connection.health is Health.HEALTHY
         assert await open_sessions(klucznik, ksef, nip, person) == 0
@@ -241,7 +243,9 @@ async def test_revoking_what_the_refusal_names_makes_room_and_the_pair_is_issued
         (shown,) = await onboardings.proposed_revocations(klucznik, ready.id, STAFF, serials)
         assert shown.record.serial_number == serials[0]
         ksef.clear_requests()
-        look, revoked = await onboardings.revoke(klucznik, ready.id, STAFF, serials)
+        outcome = await onboardings.revoke(klucznik, ready.id, STAFF, serials)
+        assert isinstance(outcome, tuple)
+        look, revoked = outcome
         assert [one.record.serial_number for one in revoked] == serials
         assert look.onboarding.state is S.LIMITS
         await onboardings.confirm(klucznik, ready.id, STAFF)

@@ -12,7 +12,16 @@ from tests.klucznik.world import company, context_of, installed, owner, set_limi
 
 from klucznik.domain.accounts import LinkPurpose
 from klucznik.domain.connections import Method
-from klucznik.domain.onboarding import Onboarding, Setback, being_checked, not_signed_in
+from klucznik.domain.onboarding import (
+    Act,
+    Onboarding,
+    Setback,
+    UnderWay,
+    act_begun,
+    act_failed,
+    being_checked,
+    not_signed_in,
+)
 from klucznik.domain.roles import Principal, Role
 from klucznik.services import onboarding as onboardings
 from klucznik.services import webhooks
@@ -131,7 +140,17 @@ async def _others(site: Site, by: Principal) -> list[Onboarding]:
     operator = await onboardings.proposed_grant(klucznik, granted.id, by)
     await onboardings.grant(klucznik, granted.id, by, operator_nip=operator.operator.nip)
     checked = await _checked(klucznik, by)
-    return [*bringing, granting, waiting, given_up, granted, checked, await _unchecked(klucznik, by)]
+    acts = [await _acting(site, by, act) for act in Act]
+    failed = await signed(klucznik, nip := some_nip(), owner(nip, site.ksef), by=by, method=Method.PERMISSION)
+    await rows.saved(klucznik, act_failed(failed, Act.GRANT, refused=True, code=400))
+    return [*bringing, granting, waiting, given_up, granted, checked, await _unchecked(klucznik, by), *acts, failed]
+
+
+async def _acting(site: Site, by: Principal, act: Act) -> Onboarding:
+    """KSeF is at it."""
+    nip = some_nip()
+    asked = await signed(site.klucznik, nip, owner(nip, site.ksef), by=by, method=Method.PERMISSION)
+    return await rows.saved(site.klucznik, act_begun(asked, UnderWay(act, site.klucznik.clock.now())))
 
 
 async def _checked(klucznik: Installation, by: Principal) -> Onboarding:

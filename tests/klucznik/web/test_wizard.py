@@ -22,6 +22,7 @@ from tests.klucznik.world import (
     context_of,
     filed,
     installed,
+    nobody_waits,
     owner,
     person,
     set_limits,
@@ -342,6 +343,30 @@ async def test_a_signature_that_ksef_checks_for_minutes_is_waited_for_by_nobody(
         assert len(ksef.requests(method="POST", path="/auth/xades-signature")) == 1
         await checked(klucznik, clock)
         assert (await anna.open(at)).heading == "Limity KSeF przed wygenerowaniem"
+
+
+async def test_a_grant_that_takes_ksef_its_time_is_waited_for_by_nobody(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+    async with office(tmp_path, ksef, some_nip()) as klucznik, reader(klucznik) as anna:
+        await to_the_signature(anna, nip)
+        at = anna.path
+        await sign(anna, owner(nip, ksef))
+    ksef.set(perm_delay_ms=60_000)
+    async with nobody_waits(tmp_path, ksef) as (klucznik, clock), reader(klucznik) as anna:
+        await anna.open(f"{at}/grant")
+        await anna.press("Nadaj uprawnienie")
+        assert (anna.path, anna.heading) == (at, "KSeF nadaje uprawnienie")
+        assert anna.page.xpath("//noscript/meta[@http-equiv='refresh']")
+        assert anna.page.xpath(f"//*[@sse-connect='{at}/events']")
+        await clock.somebody_waits.wait()
+        await anna.open(at)
+        assert anna.page.xpath("//li[@aria-current='step']//*[contains(., 'Nadanie uprawnień przez KSeF')]")
+        # From another window, or once more by the same form: it leads to where the row is.
+        assert (await anna.open(f"{at}/grant")).heading == "KSeF nadaje uprawnienie"
+        assert "KSeF nadaje uprawnienie" in (await anna.open("/connect")).text
+        await checked(klucznik, clock)
+        assert (await anna.open(at)).heading == "Firma połączona z KSeF"
+    assert len(ksef.requests(method="POST", path="/permissions/entities/grants")) == 1
 
 
 async def test_a_refusal_that_comes_after_minutes_is_told_on_the_page(ksef: Sandbox, tmp_path: Path) -> None:

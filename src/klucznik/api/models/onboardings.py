@@ -24,7 +24,7 @@ from klucznik.api.models.refusals import Preflight
 from klucznik.domain.certificates import CertificateType
 from klucznik.domain.connections import Method
 from klucznik.domain.keytype import KeyType
-from klucznik.domain.onboarding import OnboardingState, Setback, SignerKind
+from klucznik.domain.onboarding import Act, OnboardingState, Setback, SignerKind
 from klucznik.domain.permissions import Permission
 from klucznik.domain.road_steps import Standing, StepKind
 from klucznik.services.signed_by import Doubt, SignedWith
@@ -38,6 +38,7 @@ EXAMPLE = {
     "setback": None,
     "refused_code": None,
     "checking_since": None,
+    "under_way": None,
     "signer": "person",
     "method": "certificates",
     "subject": {"type": "Pesel", "value": "80010112294"},
@@ -73,6 +74,13 @@ class MethodChoice(Model):
     method: Method
 
 
+class UnderWay(Model):
+    """A grant or a revocation that goes on. Nothing else is begun meanwhile."""
+
+    act: Act
+    since: Moment
+
+
 class BareOnboarding(Model):
     """A company on its way to a connection, without its refusal."""
 
@@ -81,10 +89,13 @@ class BareOnboarding(Model):
     name: str | None
     state: OnboardingState = Field(description="What is to be done next")
     setback: Setback | None = Field(description="Why it is at an earlier step, where nobody went there")
-    refused_code: int | None = Field(description="Of KSeF, where the setback is that it has refused the sign-in")
-    checking_since: Moment | None = Field(
-        description="When the signed document was handed in that KSeF is checking; null: none is"
+    refused_code: int | None = Field(
+        description="Of KSeF, where the setback is that it has refused the sign-in or what was under way"
     )
+    checking_since: Moment | None = Field(
+        description="Since when KSeF is checking a signature; null: it is checking none"
+    )
+    under_way: UnderWay | None = Field(description="What was said yes to and takes KSeF a while; null: nothing")
     signer: SignerKind | None
     method: Method | None
     subject: Subject | None = Field(description="Who has signed; the limits and certificates are theirs")

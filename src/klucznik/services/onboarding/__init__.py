@@ -2,8 +2,9 @@
 
 One room for each act: `rows` (begin, find, list), `rights` (whose it is, who has a say in the company), `choices` (who
 signs, by what; back; give up), `signing` (document or key), `logins` (the session that rests meanwhile), `looking`
-(limits or refusal), `ordering` and `taking_up` (the yes), `remedies` (ways out), `connecting` (what issues nothing),
-`progress`, `results` (what has come of it). The states and what may follow what are `domain.onboarding`.
+(limits or refusal), `ordering` and `taking_up` (the yes), `remedies` (ways out) and `acts` (what takes KSeF a while),
+`connecting` (what issues nothing), `progress`, `results` (what has come of it), `left` (what nobody goes on with). The
+states and what may follow what are `domain.onboarding`.
 
 Every function takes the `Principal` who asks. What is none of theirs is InputError ``onboarding_unknown``, what they
 may not do AccessDenied ``not_allowed``.

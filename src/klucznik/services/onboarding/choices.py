@@ -52,8 +52,8 @@ async def go_back(installation: Installation, onboarding_id: str, by: Principal,
     """Back to an earlier choice (`domain.onboarding.CHOICES`), or from an order that has spent nothing to the limits.
 
     Raises:
-        InputError: ``onboarding_unknown``; ``onboarding_no_way_back``; ``issuance_has_spent``: a
-            request was filed, so it is seen through.
+        InputError: ``onboarding_unknown``; ``onboarding_act_under_way``; ``onboarding_no_way_back``;
+            ``issuance_has_spent``: a request was filed, so it is seen through.
         StorageError: ``state_moved_on``: somebody else was faster.
     """
     return await _back(installation, await rows.to_go_on(installation, onboarding_id, by), to)
@@ -63,11 +63,12 @@ async def give_up(installation: Installation, onboarding_id: str, by: Principal)
     """Leave it for good: nothing more is filed; what was filed is finished and kept. The session ends.
 
     Raises:
-        InputError: ``onboarding_unknown``.
+        InputError: ``onboarding_unknown``; ``onboarding_act_under_way``.
     """
     onboarding = await rows.to_go_on(installation, onboarding_id, by)
     if onboarding.state.ended:
         return onboarding
+    rows.check_idle(onboarding)
     onboarding = await _called_off(installation, onboarding, only_unspent=False)
     if onboarding.state.ended:
         return onboarding
@@ -78,6 +79,7 @@ async def give_up(installation: Installation, onboarding_id: str, by: Principal)
 
 
 async def _back(installation: Installation, onboarding: Onboarding, to: OnboardingState) -> Onboarding:
+    rows.check_idle(onboarding)
     if not may_go_back(onboarding, to):
         raise InputError("onboarding_no_way_back", state=onboarding.state.value)
     onboarding = await _called_off(installation, onboarding, only_unspent=True)

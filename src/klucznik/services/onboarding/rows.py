@@ -180,9 +180,16 @@ async def reloaded(installation: Installation, onboarding: Onboarding) -> Onboar
 
 
 def check_state(onboarding: Onboarding, *states: OnboardingState) -> None:
-    """Raise InputError ``onboarding_elsewhere`` where it is at another step by now."""
+    """Raise InputError ``onboarding_elsewhere`` where it is at another step by now; as `check_idle`."""
     if onboarding.state not in states:
         raise InputError("onboarding_elsewhere", state=onboarding.state.value)
+    check_idle(onboarding)
+
+
+def check_idle(onboarding: Onboarding) -> None:
+    """Raise InputError ``onboarding_act_under_way`` where KSeF is granting or revoking for it at this moment."""
+    if onboarding.under_way is not None:
+        raise InputError("onboarding_act_under_way", act=onboarding.under_way.act.value)
 
 
 async def _found(installation: Installation, onboarding_id: str) -> Onboarding:

@@ -153,25 +153,53 @@ async def sign_in_with_key(
     by: Principal,
     credential: Credential | Signer,
     *,
+    admitted: Callable[[], Awaitable[None]] | None = None,
     listener: Listener = unheard,
 ) -> Onboarding:
     """Sign in with a certificate and its key, which are used this once and not kept.
 
+    Args:
+        admitted: done when somebody was signed in, however late.
+
+    Returns:
+        the onboarding with who has signed; or, where KSeF takes longer than anybody waits for an answer, as it is, as
+        `hand_in` says. The key is kept in memory alone until then.
+
     Raises:
         InputError: ``onboarding_unknown``, ``onboarding_elsewhere``, ``control_by_operator``;
-            ``credential_of_other_subject``: what was ordered before is somebody else's.
+            ``signature_being_checked``; ``credential_of_other_subject``: what was ordered before is somebody else's.
         CredentialError: as `services.sign_in.check_environment`.
-        SignInRefused, KsefUnavailable: nothing is changed.
+        SignInRefused, KsefUnavailable: nobody is signed in.
     """
     onboarding = await rows.to_go_on(installation, onboarding_id, by)
     rows.check_state(onboarding, OnboardingState.SIGN)
+    _check_none_is_checked(onboarding)
     signer = credential if isinstance(credential, Signer) else signer_of(installation, credential)
     issuance = await _going_on(installation, onboarding)
     if issuance is not None and issuance.subject != signer.subject:
         raise InputError("credential_of_other_subject", given=str(signer.subject), wanted=str(issuance.subject))
-    return await _admitted(
-        installation, onboarding, await sign_in(installation, onboarding.context, signer, listener=listener)
-    )
+
+    async def to_the_end(reached: Reached) -> Onboarding:
+        signed = await _checked_with_key(installation, onboarding, signer, listener, reached)
+        if admitted is not None:
+            await admitted()
+        return signed
+
+    done = await installation.background.see_to(to_the_end)
+    return done or await rows.reloaded(installation, onboarding)
+
+
+async def _checked_with_key(
+    installation: Installation, onboarding: Onboarding, signer: Signer, listener: Listener, reached: Reached
+) -> Onboarding:
+    since = await installation.database.write(lambda transaction: _begun(installation, transaction, onboarding, None))
+    reached()
+    try:
+        session = await sign_in(installation, onboarding.context, signer, listener=listener)
+        return await _admitted(installation, onboarding, session, since)
+    except BaseException as error:
+        await _set_back(installation, onboarding, since, error)
+        raise
 
 
 async def _checked(
@@ -187,11 +215,7 @@ async def _checked(
 
     def begun(transaction: Transaction) -> None:
         nonlocal since
-        there = rows.to_change(installation, transaction, onboarding.id)
-        rows.check_state(there, OnboardingState.SIGN)
-        _check_none_is_checked(there)
-        since = installation.clock.now()
-        rows.save(installation, transaction, being_checked(there, request.id, since))
+        since = _begun(installation, transaction, onboarding, request.id)
 
     try:
         done = await signing.hand_in(
@@ -202,6 +226,22 @@ async def _checked(
         if since is not None:
             await _set_back(installation, onboarding, since, error)
         raise
+
+
+def _begun(
+    installation: Installation, transaction: Transaction, onboarding: Onboarding, request_id: str | None
+) -> datetime:
+    """Part of a transaction: from now on KSeF is checking, and no other signature is sent.
+
+    Args:
+        request_id: of the document that was signed; None: a key signs for itself, and what waits goes on waiting.
+    """
+    there = rows.to_change(installation, transaction, onboarding.id)
+    rows.check_state(there, OnboardingState.SIGN)
+    _check_none_is_checked(there)
+    since = installation.clock.now()
+    rows.save(installation, transaction, being_checked(there, request_id or there.signature_request_id, since))
+    return since
 
 
 async def _set_back(installation: Installation, onboarding: Onboarding, since: datetime, error: BaseException) -> None:
