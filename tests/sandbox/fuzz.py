@@ -6,21 +6,15 @@ schemathesis makes the requests; some get pieces of good ones (`pieces.py`), so 
 
 import argparse
 import sys
-from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import httpx
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
-from hypothesis import strategies as st
-from hypothesis.errors import Unsatisfiable
-from schemathesis import Case, GenerationMode
+from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
-from schemathesis.schemas import APIOperation
-from schemathesis.specs.openapi import checks
+from tests.fuzzing import CHECKS, AnyCase, Operation, Report, make, name_of, print_report
 from tests.sandbox import spec
 from tests.sandbox.pieces import Pieces
 from tests.sandbox.town import COMPANY, SWITCHES, Request, Town
@@ -28,20 +22,10 @@ from tests.sandbox.town import COMPANY, SWITCHES, Request, Town
 from ksef_sandbox import Sandbox
 from ksef_sandbox.switches import SwitchValue
 
-Operation: TypeAlias = APIOperation[Any, Any, Any, Any]
-AnyCase: TypeAlias = Case[Any]
-
 SCOPE: Final = r"^/(auth|certificates|security|limits|rate-limits|permissions|tokens|testdata)(/|$)"
 OPERATIONS: Final = 61
 # What HTTP itself refuses is not in the specification (facts.md §1.3); `spec.check` holds it to a problem.
 HTTP_REFUSALS: Final = frozenset({404, 405, 413, 415})
-CHECKS: Final = [
-    schemathesis.checks.not_a_server_error,
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_headers_conformance,
-    checks.response_schema_conformance,
-]
 
 
 @dataclass(frozen=True)
@@ -76,30 +60,6 @@ SEASONS: Final = (
 )
 
 
-@dataclass
-class Report:
-    """What a run has seen; of each kind of violation the first example."""
-
-    cases: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    by_operation: dict[str, Counter[int]] = field(default_factory=dict)
-    violations: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    def __add__(self, other: "Report") -> "Report":
-        names = self.by_operation | other.by_operation
-        return Report(
-            self.cases + other.cases,
-            self.statuses + other.statuses,
-            {name: self.by_operation.get(name, Counter()) + other.by_operation.get(name, Counter()) for name in names},
-            other.violations | self.violations,
-        )
-
-    def count(self, operation: str, status: int) -> None:
-        self.cases += 1
-        self.statuses[status] += 1
-        self.by_operation.setdefault(operation, Counter())[status] += 1
-
-
 def operations() -> list[Operation]:
     schema = schemathesis.openapi.from_dict(spec.specification()).include(path_regex=SCOPE)
     found = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
@@ -132,28 +92,12 @@ class Fuzzer:
 
     def __init__(self, operation: Operation, http: httpx.Client, pieces: Pieces, report: Report) -> None:
         self.operation, self.http, self.pieces, self.report = operation, http, pieces, report
-        self.name = f"{operation.method.upper()} {operation.path}"
+        self.name = name_of(operation)
         self.sent = 0
 
     def send(self, mode: GenerationMode, count: int, seed: int) -> None:
         """Send so many requests that fit the specification, or that do not."""
-
-        @seeded(f"{seed}/{self.name}/{mode.value}")
-        @settings(
-            max_examples=count,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(self.operation.as_strategy(mode), st.integers(0, 2**32))
-        def one(case: AnyCase, salt: int) -> None:
-            self._send(case, mode, Random(salt))
-
-        try:
-            one()
-        except Unsatisfiable:
-            assert mode is GenerationMode.NEGATIVE, self.name  # what takes nothing can be asked nothing wrong
+        make(self.operation, mode, count, seed, lambda case, random: self._send(case, mode, random))
 
     def _send(self, case: AnyCase, mode: GenerationMode, random: Random) -> None:
         good = random.choice(self.pieces.good[self.name])
@@ -209,18 +153,6 @@ class Fuzzer:
         for problem in problems:
             kind = problem.strip().splitlines()[0][:60]
             self.report.violations.setdefault((self.name, kind), f"{problem}\n{case.as_curl_command()}")
-
-
-def print_report(report: Report) -> None:
-    """A line for each operation, the sum, and what was wrong."""
-    for name, statuses in report.by_operation.items():
-        seen = "  ".join(f"{status}: {number}" for status, number in sorted(statuses.items()))
-        print(f"{name:62} {seen}")
-    seen = ", ".join(f"{number} x {status}" for status, number in sorted(report.statuses.items()))
-    print(f"{report.cases} cases, {len(report.by_operation)} operations: {seen}")
-    for (name, _), example in report.violations.items():
-        print(f"\nVIOLATION in {name}\n{example}")
-    print("no answer outside the specification" if not report.violations else f"{len(report.violations)} violations")
 
 
 def main() -> int:

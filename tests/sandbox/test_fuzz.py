@@ -1,7 +1,8 @@
 """Thousands of requests made from the official specification, seeded: every answer is one that it allows."""
 
 import pytest
-from tests.sandbox.fuzz import OPERATIONS, SEASONS, Report, Season, print_report, run
+from tests.fuzzing import Report, print_report
+from tests.sandbox.fuzz import OPERATIONS, SEASONS, Season, run
 
 CASES = 5_000
 

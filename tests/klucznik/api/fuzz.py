@@ -22,17 +22,13 @@ from typing import Any, Final, Self
 
 import httpx
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
-from hypothesis import strategies as st
-from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
+from tests.fuzzing import CHECKS, AnyCase, Operation, Report, make, name_of, print_report
 from tests.klucznik.api.worlds import BASE, connected, subject_of
 from tests.klucznik.web.worlds import SETTINGS
 from tests.klucznik.world import QUICK, company, installed, set_limits, some_nip
-from tests.sandbox.fuzz import CHECKS, AnyCase, Operation, Report, print_report
 
 from klucznik.domain.roles import ACTIONS, SCOPES, Role
 from klucznik.server.app import create_app
@@ -127,7 +123,7 @@ class Fuzzer:
 
     def __init__(self, operation: Operation, office: Office, told: Told, report: Report) -> None:
         self.operation, self.office, self.told, self.report = operation, office, told, report
-        self.name = f"{operation.method.upper()} {operation.path}"
+        self.name = name_of(operation)
         self.patterns = {
             parameter["name"]: parameter.get("schema", {}).get("pattern", "")
             for parameter in operation.definition.raw.get("parameters", ())
@@ -136,23 +132,7 @@ class Fuzzer:
 
     def fire(self, mode: GenerationMode, count: int, seed: int) -> None:
         """Send so many requests that fit the description, or that do not."""
-
-        @seeded(f"{seed}/{self.name}/{mode.value}")
-        @settings(
-            max_examples=count,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(self.operation.as_strategy(mode), st.integers(0, 2**32))
-        def one(case: AnyCase, salt: int) -> None:
-            self._send(case, mode, Random(salt))
-
-        try:
-            one()
-        except Unsatisfiable:
-            assert mode is GenerationMode.NEGATIVE, self.name  # what takes nothing can be asked nothing wrong
+        make(self.operation, mode, count, seed, lambda case, random: self._send(case, mode, random))
 
     def _send(self, case: AnyCase, mode: GenerationMode, random: Random) -> None:
         if mode is GenerationMode.POSITIVE and random.random() < 0.8:

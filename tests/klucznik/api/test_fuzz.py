@@ -1,7 +1,7 @@
 """A few requests to each route, made by schemathesis: no 500, nothing that the description does not tell of."""
 
+from tests.fuzzing import print_report
 from tests.klucznik.api.fuzz import run
-from tests.sandbox.fuzz import print_report
 
 
 def test_the_api_answers_as_its_description_says_whatever_it_is_asked() -> None:
