@@ -108,6 +108,12 @@ class Requires:
             await check_token(request, visitor.session)
         return visitor
 
+    async def again(self, request: Request) -> Visitor | None:
+        """Who sits before the browser of a request that goes on for long; None: nobody who may do that any more."""
+        visitor = await _visitor(request)  # not as it was remembered
+        admitted = visitor is not None and visitor.session.complete_at is not None and visitor.may(self.action)
+        return visitor if admitted else None
+
 
 async def half_signed_in(request: Request) -> Visitor:
     """For what comes between the password and the second factor, and for signing out; forms bring the token.

@@ -8,7 +8,7 @@ from fastapi import Request
 
 from klucznik.access.gate import Caller, installation_of
 from klucznik.domain.roles import Action
-from klucznik.errors import AccessDenied
+from klucznik.errors import AccessDenied, KlucznikError
 from klucznik.services.api_keys import key_of
 
 
@@ -31,6 +31,15 @@ class RequiresKey:
         if not caller.may(self.action):
             raise AccessDenied("scope_missing", scope=self.action.value)
         return caller
+
+    async def still(self, request: Request) -> bool:
+        """Whether the key of a request that goes on for long would be let in now. In doubt it is not: the next request
+        is told why."""
+        try:
+            await self(request)
+        except KlucznikError:
+            return False
+        return True
 
 
 async def key_holder(request: Request) -> Caller:

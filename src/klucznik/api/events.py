@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
+from klucznik.access.keys import RequiresKey
 from klucznik.access.told import feed_of
 from klucznik.api.answers import answered, sent
 from klucznik.api.asked import See
@@ -19,6 +20,7 @@ from klucznik.api.paging import Limit
 from klucznik.domain.audit import canonical_facts
 from klucznik.domain.environments import Environment
 from klucznik.domain.events import Choice, Kind, PublicEvent, told
+from klucznik.domain.roles import Action
 from klucznik.services.events import newest, page
 
 router = APIRouter(prefix="/events", tags=["events"])
@@ -26,6 +28,7 @@ router = APIRouter(prefix="/events", tags=["events"])
 Kinds = Annotated[list[Kind], Query(alias="type", max_length=50, description="Only these; none: all")]
 _AN_ID = EXAMPLE["id"]
 _AGAIN_AFTER_MS = 3000
+_SEES = RequiresKey(Action.SEE)
 
 
 @router.get("", response_model=EventPage, summary="List events")
@@ -65,10 +68,11 @@ async def follow_events(
     ] = None,
     kinds: Kinds = [],  # noqa: B006  FastAPI copies it
 ) -> Response:
-    """Events as they happen. The stream ends after ten minutes: come back with the id of the last event that came."""
+    """Events as they happen. The stream ends after ten minutes: come back with the id of the last event that came. It
+    ends too when the key is revoked, runs out or may no longer see."""
     choice = Choice(caller.principal.nip, frozenset(kinds))
     after = await newest(caller.klucznik) if last_event_id is None else int(last_event_id)
-    events = feed_of(request).follow(after=after, choice=choice)
+    events = feed_of(request).follow(after=after, choice=choice, still=lambda: _SEES.still(request))
     return StreamingResponse(
         _lines(events, caller.klucznik.environment),
         media_type="text/event-stream",

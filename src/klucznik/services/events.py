@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -114,12 +114,20 @@ class Feed:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition, init=False, repr=False)
 
     async def follow(
-        self, *, after: int, choice: Choice, quiet_s: float = 15.0, lasts_s: float = 600.0
+        self,
+        *,
+        after: int,
+        choice: Choice,
+        still: Callable[[], Awaitable[bool]],
+        quiet_s: float = 15.0,
+        lasts_s: float = 600.0,
     ) -> AsyncGenerator[PublicEvent | None]:
         """Events as they happen; None now and then while there are none, so that the connection is seen to live.
 
         Args:
             after: number of the last event that the follower has (`newest`: only new ones).
+            still: whether the follower may hear of them still; asked whenever there is something to tell, and with
+                each None. It ends where not.
             quiet_s: after so long without an event there is a None.
             lasts_s: it ends after so long; whoever comes again is asked again who they are.
         """
@@ -130,10 +138,14 @@ class Feed:
             position = after
             while stopwatch() < ends:
                 found = await self._after(position, choice)
+                if found.events and not await still():
+                    return
                 for event in found.events:
                     yield event
                 position = found.upto
                 if not found.more and not await self._wait(position, min(quiet_s, ends - stopwatch())):
+                    if not await still():
+                        return
                     yield None
         finally:
             self._leave()

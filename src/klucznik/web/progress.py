@@ -26,12 +26,14 @@ from klucznik.web.pages import render, words_of
 from klucznik.web.road import ShownStep, shown_steps
 
 router = APIRouter()
-Connecting = Annotated[Visitor, Depends(Requires(Action.CONNECT))]
+_CONNECTS = Requires(Action.CONNECT)
+Connecting = Annotated[Visitor, Depends(_CONNECTS)]
 
 _LOOK_EVERY_S = 1.0
 # A proxy closes what says nothing; and a browser comes back by itself when a stream ends.
 _SAY_SOMETHING_EVERY = 15
 _STREAM_LASTS = 600
+_OVER = "event: over\ndata: over\n\n"
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,21 @@ async def stream(request: Request, visitor: Connecting, onboarding_id: str) -> R
     """Server-sent events: ``road`` with the road, each time it has changed; ``over`` when another page is due."""
     await onboardings.find(visitor.klucznik, onboarding_id, visitor.principal)
     return StreamingResponse(
-        _events(request, visitor, onboarding_id),
+        _events(request, onboarding_id),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def _events(request: Request, visitor: Visitor, onboarding_id: str) -> AsyncIterator[str]:
+async def _events(request: Request, onboarding_id: str) -> AsyncIterator[str]:
+    """At each look it is asked anew who looks: a browser that was signed out meanwhile is led to the sign-in."""
     before = ""
     awaited: tuple[datetime | None, UnderWay | None] = (None, None)
     for look in range(_STREAM_LASTS):
+        visitor = await _CONNECTS.again(request)
+        if visitor is None:
+            yield _OVER
+            return
         try:
             found = await onboardings.progress(visitor.klucznik, onboarding_id, visitor.principal)
         except InputError:
@@ -88,7 +95,7 @@ async def _events(request: Request, visitor: Visitor, onboarding_id: str) -> Asy
         if look == 0:
             awaited = now
         if now != awaited or not _goes_on_by_itself(found):
-            yield "event: over\ndata: over\n\n"
+            yield _OVER
             return
         drawn = _text(request, found)
         if drawn != before:

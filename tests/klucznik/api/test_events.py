@@ -18,6 +18,7 @@ from tests.project import pages
 from klucznik.domain.events import Kind
 from klucznik.operations.serving import listen, served, url_of
 from klucznik.server.app import create_app
+from klucznik.services.api_keys import list_keys, revoke_key
 from klucznik.services.installation import Installation
 from ksef_sandbox import Sandbox
 
@@ -148,3 +149,14 @@ async def test_a_stream_is_not_open_without_a_key(ksef: Sandbox, tmp_path: Path)
     async with installed(tmp_path, ksef) as klucznik, program(klucznik, "notify") as caller:
         refused = await caller.get(f"{BASE}/events/stream")
         assert (refused.status_code, reason(refused)) == (403, "scope_missing")
+
+
+async def test_a_stream_ends_when_its_key_is_revoked_and_tells_nothing_more(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik, "see") as caller:
+        await happened(klucznik, some_nip())
+        async with stream(klucznik, caller, last="0") as heard:
+            assert (await anext(heard))["event"] == Kind.CONNECTION_REMOVED
+            (key,) = await list_keys(klucznik)
+            await revoke_key(klucznik, key.id)
+            await happened(klucznik, some_nip())
+            assert [one async for one in heard] == []

@@ -21,6 +21,10 @@ from klucznik.services.issue import Issued, issue
 from ksef_sandbox import Sandbox
 
 
+async def always() -> bool:
+    return True
+
+
 async def test_an_issuance_is_told_step_by_step_in_order(ksef: Sandbox, tmp_path: Path) -> None:
     nip = some_nip()
     async with installed(tmp_path, ksef) as klucznik:
@@ -149,7 +153,7 @@ async def test_followers_miss_nothing_and_hear_nothing_twice(ksef: Sandbox, tmp_
 
         async def hear(number: int, after: int, choice: Choice = ALL) -> list[PublicEvent]:
             heard: list[PublicEvent] = []
-            async for event in feed.follow(after=after, choice=choice, quiet_s=30):
+            async for event in feed.follow(after=after, choice=choice, still=always, quiet_s=30):
                 assert event is not None
                 heard.append(event)
                 if len(heard) == number:
@@ -176,7 +180,7 @@ async def test_a_quiet_stream_is_seen_to_live_and_ends_in_time(ksef: Sandbox, tm
         await happened(klucznik, some_nip())
         after = await newest(klucznik)
         async with asyncio.timeout(60):
-            async with aclosing(Feed(klucznik).follow(after=after, choice=ALL, quiet_s=0.01)) as quiet:
+            async with aclosing(Feed(klucznik).follow(after=after, choice=ALL, still=always, quiet_s=0.01)) as quiet:
                 assert await anext(quiet) is None
-            ending = Feed(klucznik).follow(after=after, choice=ALL, quiet_s=3600, lasts_s=0.05)
+            ending = Feed(klucznik).follow(after=after, choice=ALL, still=always, quiet_s=3600, lasts_s=0.05)
             assert {one async for one in ending} <= {None}
