@@ -1,4 +1,5 @@
-"""Hashes passwords on other threads, a few at a time: a flood of sign-ins takes neither the machine nor its memory."""
+"""Hashes passwords, and opens files with them, on other threads, a few at a time: a flood takes neither the machine nor
+its memory, and nobody else waits meanwhile."""
 
 from __future__ import annotations
 
@@ -44,6 +45,13 @@ class Hashing:
     def is_old(self, hashed: str) -> bool:
         """Whether a password shall be hashed anew when it is at hand."""
         return self._argon2.is_old(hashed)
+
+    async def opened(self, work: Callable[[], T], clock: Clock) -> T:
+        """What `work` reads out of a file under a password, which takes a second where its maker wanted that.
+
+        Raises TooManyAttempts, and what `work` raises.
+        """
+        return await self._run(work, clock)
 
     async def _run(self, work: Callable[[], T], clock: Clock) -> T:
         if self._asked >= AT_ONCE + MOST_WAITING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -38,12 +39,12 @@ async def certificates(
     second = (await brought(offline_certificate), await brought(offline_key))
     read: list[ImportedCertificate] = []
     try:
-        read.append(_read(visitor, *first, password, CertificateType.AUTHENTICATION))
+        read.append(await _read(visitor, *first, password, CertificateType.AUTHENTICATION))
     except KlucznikError as error:
         return await page(request, visitor, onboarding_id, Trouble(error, "certificate"))
     if second != (None, None):
         try:
-            read.append(_read(visitor, *second, offline_password or password, CertificateType.OFFLINE))
+            read.append(await _read(visitor, *second, offline_password or password, CertificateType.OFFLINE))
         except KlucznikError as error:
             return await page(request, visitor, onboarding_id, Trouble(error, "offline"))
     connected = onboardings.connect_imported(visitor.klucznik, onboarding_id, visitor.principal, read)
@@ -63,13 +64,16 @@ async def token(
     return await carried_out(request, visitor, onboarding_id, connected, about="token")
 
 
-def _read(
+async def _read(
     visitor: Visitor, certificate: Upload | None, key: Upload | None, password: str, kind: CertificateType
 ) -> ImportedCertificate:
-    return load_ksef_certificate(
+    klucznik = visitor.klucznik
+    load = partial(
+        load_ksef_certificate,
         **certificate_files(certificate, key),
         password=password.encode() or None,
-        environment=visitor.klucznik.environment,
-        now=visitor.klucznik.clock.now(),
+        environment=klucznik.environment,
+        now=klucznik.clock.now(),
         expected_type=kind,
     )
+    return await klucznik.hashing.opened(load, klucznik.clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Request, UploadFile
@@ -50,7 +51,8 @@ async def set_operator(
     try:
         credential = None
         if files:
-            credential = load_credential(**files, password=password.encode() or None, now=klucznik.clock.now())
+            load = partial(load_credential, **files, password=password.encode() or None, now=klucznik.clock.now())
+            credential = await klucznik.hashing.opened(load, klucznik.clock)
         await set_the_operator(klucznik, parse_nip(nip), parse_entity_name(name), credential)
     except InvalidValue as invalid:
         return await _page(request, visitor, {"nip": nip, "name": name}, InputError(invalid.reason, **invalid.data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -68,11 +69,10 @@ async def sign_in_with_key(
     password: Annotated[str, Form()] = "",
 ) -> Response:
     """A certificate with its key, for this one sign-in. Neither is kept."""
-    cert, private = await brought(certificate), await brought(key)
+    files, clock = certificate_files(await brought(certificate), await brought(key)), visitor.klucznik.clock
+    load = partial(load_credential, **files, password=password.encode() or None, now=clock.now())
     try:
-        credential = load_credential(
-            **certificate_files(cert, private), password=password.encode() or None, now=visitor.klucznik.clock.now()
-        )
+        credential = await visitor.klucznik.hashing.opened(load, clock)
     except KlucznikError as error:
         return await page(request, visitor, onboarding_id, Trouble(error, "key"))
     signed_in = onboardings.sign_in_with_key(

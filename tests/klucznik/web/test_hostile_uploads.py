@@ -1,6 +1,8 @@
 """Whatever file a browser brings to whichever form: a refusal in words, nothing kept, nothing asked of KSeF."""
 
+import asyncio
 import re
+import threading
 from pathlib import Path
 
 import httpx
@@ -17,6 +19,7 @@ from klucznik.domain.connections import Method
 from klucznik.domain.roles import Role
 from klucznik.keys.protect import PKCS12_ROUNDS
 from klucznik.server.app import create_app
+from klucznik.services.hashing import AT_ONCE, MOST_WAITING
 from klucznik.services.installation import Installation
 from klucznik.services.onboarding import ask_for_document
 from klucznik.storage.tables import metadata
@@ -102,3 +105,23 @@ async def test_no_hostile_file_is_taken_by_any_form(ksef: Sandbox, tmp_path: Pat
             assert large.status_code == 413
         assert await kept_by(klucznik) == before
         assert ksef.requests() == []
+
+
+async def test_files_that_take_a_second_to_open_wait_their_turn_and_hold_nobody_else_up(
+    ksef: Sandbox, tmp_path: Path
+) -> None:
+    async with installed(tmp_path, ksef) as klucznik, browser(klucznik, Role.STAFF) as anna:
+        to_sign = await begun(klucznik, some_nip())
+        to_bring = await begun(klucznik, some_nip(), method=Method.IMPORTED)
+        gate = threading.Event()
+        slow = [
+            asyncio.create_task(klucznik.hashing.opened(gate.wait, klucznik.clock))
+            for _ in range(AT_ONCE + MOST_WAITING)
+        ]
+        await asyncio.sleep(0)
+        file = {"certificate": ("a.p12", a_pkcs12(), "application/x-pkcs12")}
+        for where in (f"/connect/{to_sign.id}/key", f"/connect/{to_bring.id}/bring/certificates"):
+            assert (await anna.post(where, files=file, data={"password": "x" * 20})).status_code == 429
+        assert (await anna.get(f"/connect/{to_sign.id}")).status_code == 200
+        gate.set()
+        assert all(await asyncio.gather(*slow))
