@@ -80,10 +80,13 @@ async def close_session(installation: Installation, session: BrowserSession) -> 
     await installation.database.write(lambda transaction: browser_sessions.remove(transaction, session.token_hash))
 
 
-async def signed_in(installation: Installation, session: BrowserSession) -> None:
-    """A signature that was given in this browser was good: of whoever came by an invitation it is the proof."""
-    now = installation.clock.now()
-    await installation.database.write(lambda transaction: browser_sessions.prove(transaction, session, now=now))
+def signed_in(installation: Installation, transaction: Transaction, session: BrowserSession) -> None:
+    """Part of a transaction: a signature that was given in this browser was good, and proves who came by an invitation.
+
+    Whoever has an account proves it by a password, not by this.
+    """
+    if session.invitation_id is not None:
+        browser_sessions.prove(transaction, session, now=installation.clock.now())
 
 
 async def sessions_of(installation: Installation, user_id: str) -> list[BrowserSession]:

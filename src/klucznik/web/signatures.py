@@ -54,7 +54,7 @@ async def hand_in(
         sentence = words_of(request).say("sign_page.bring.none")
         return await page(request, visitor, onboarding_id, Trouble(about="signature", fields={"signed": sentence}))
     handed_in = onboardings.hand_in(
-        visitor.klucznik, onboarding_id, visitor.principal, file.content, admitted=lambda: _proved(visitor)
+        visitor.klucznik, onboarding_id, visitor.principal, file.content, with_login=_proof_of(visitor)
     )
     return await carried_out(request, visitor, onboarding_id, handed_in, about="signature")
 
@@ -76,12 +76,10 @@ async def sign_in_with_key(
     except KlucznikError as error:
         return await page(request, visitor, onboarding_id, Trouble(error, "key"))
     signed_in = onboardings.sign_in_with_key(
-        visitor.klucznik, onboarding_id, visitor.principal, credential, admitted=lambda: _proved(visitor)
+        visitor.klucznik, onboarding_id, visitor.principal, credential, with_login=_proof_of(visitor)
     )
     return await carried_out(request, visitor, onboarding_id, signed_in, about="key")
 
 
-async def _proved(visitor: Visitor) -> None:
-    """Whoever came by an invitation and has signed has by that proved who they are, in this browser."""
-    if visitor.session.invitation_id is not None:
-        await browser_sessions.signed_in(visitor.klucznik, visitor.session)
+def _proof_of(visitor: Visitor) -> onboardings.WithLogin:
+    return partial(browser_sessions.signed_in, visitor.klucznik, session=visitor.session)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import Connection as Transaction
 from tests.klucznik.mishaps import Mishap, Network, Send, changed
 from tests.klucznik.offices import OPERATION, connection_of, grants_sent, office, signed_in_as, told
 from tests.klucznik.onboardings import STAFF, begun, signed
@@ -29,7 +30,7 @@ from tests.klucznik.world import (
 from klucznik.domain.connections import Health, Method
 from klucznik.domain.onboarding import Act, Onboarding, OnboardingState, Setback, UnderWay, act_begun
 from klucznik.domain.road_steps import Standing
-from klucznik.errors import InputError, SignatureNeeded
+from klucznik.errors import InputError, SignatureNeeded, StorageError
 from klucznik.keys.credential import Credential
 from klucznik.services import onboarding as onboardings
 from klucznik.services.checks import check_once
@@ -223,13 +224,13 @@ async def test_a_key_signs_in_while_nobody_waits_and_a_second_one_is_not_taken_m
     boss = owner(nip, ksef)
     proved: list[str] = []
 
-    async def admitted() -> None:
+    def with_login(_: Transaction) -> None:
         proved.append(nip)
 
     async with slow_to_check(tmp_path, ksef) as (klucznik, clock):
         ksef.set(auth_delay_ms=A_MINUTE_MS)
         asked = await begun(klucznik, nip)
-        there = await onboardings.sign_in_with_key(klucznik, asked.id, STAFF, boss, admitted=admitted)
+        there = await onboardings.sign_in_with_key(klucznik, asked.id, STAFF, boss, with_login=with_login)
         assert there.checking_since is not None
         await clock.somebody_waits.wait()
         with pytest.raises(InputError, match="signature_being_checked"):
@@ -239,6 +240,20 @@ async def test_a_key_signs_in_while_nobody_waits_and_a_second_one_is_not_taken_m
         done = await onboardings.find(klucznik, asked.id, STAFF)
         assert (done.state, done.subject, done.checking_since) == (S.LIMITS, boss.holder.signs_in_as, None)
         assert proved == [nip]
+
+
+async def test_what_belongs_to_a_login_is_written_with_it_or_there_is_no_login(ksef: Sandbox, tmp_path: Path) -> None:
+    nip = some_nip()
+
+    def full(_: Transaction) -> None:
+        raise StorageError("state_moved_on")
+
+    async with installed(tmp_path, ksef) as klucznik:
+        asked = await begun(klucznik, nip)
+        with pytest.raises(StorageError):
+            await onboardings.sign_in_with_key(klucznik, asked.id, STAFF, owner(nip, ksef), with_login=full)
+        left = await onboardings.find(klucznik, asked.id, STAFF)
+        assert (left.state, left.subject, left.setback) == (S.SIGN, None, Setback.SIGN_IN_UNFINISHED)
 
 
 async def test_a_login_that_nobody_uses_for_a_day_is_ended_and_who_returns_is_asked_to_sign(

@@ -12,6 +12,7 @@ may not do AccessDenied ``not_allowed``.
 
 from klucznik.services.onboarding.choices import choose_method, choose_signer, give_up, go_back
 from klucznik.services.onboarding.connecting import connect_imported, connect_permission, connect_token
+from klucznik.services.onboarding.logins import WithLogin
 from klucznik.services.onboarding.looking import Look, known, look
 from klucznik.services.onboarding.ordering import confirm, wait_for_limits
 from klucznik.services.onboarding.progress import Progress, progress
@@ -33,6 +34,7 @@ __all__ = [
     "Progress",
     "Proved",
     "Results",
+    "WithLogin",
     "ask_for_document",
     "begin",
     "choose_method",

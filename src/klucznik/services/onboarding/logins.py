@@ -6,9 +6,10 @@ It is bound to subject and company; it ends with the onboarding, and nobody but 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeAlias
 
 from sqlalchemy import Connection as Transaction
 
@@ -22,6 +23,9 @@ from klucznik.services.onboarding import rows
 from klucznik.services.sign_in import SignedIn, sign_out
 from klucznik.storage import browser_sessions, sealed_secrets
 from klucznik.storage.onboardings import SECRET
+
+# What is true from the moment that somebody is signed in, no sooner and no later.
+WithLogin: TypeAlias = Callable[[Transaction], None]
 
 
 def seal(installation: Installation, onboarding: Onboarding, signed_in: SignedIn) -> tuple[SealedSecret, datetime]:
@@ -45,12 +49,19 @@ def keep(transaction: Transaction, sealed: tuple[SealedSecret, datetime], *, now
 
 
 def begin(
-    transaction: Transaction, onboarding: Onboarding, sealed: tuple[SealedSecret, datetime], *, now: datetime
+    transaction: Transaction,
+    onboarding: Onboarding,
+    sealed: tuple[SealedSecret, datetime],
+    *,
+    now: datetime,
+    with_login: WithLogin | None,
 ) -> None:
     """Save that of whoever has just signed. A browser in which somebody has signed before is proved by that no more."""
     keep(transaction, sealed, now=now)
     if onboarding.invitation_id is not None:
         browser_sessions.disprove(transaction, onboarding.invitation_id)
+    if with_login is not None:
+        with_login(transaction)
 
 
 @asynccontextmanager

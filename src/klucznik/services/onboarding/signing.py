@@ -6,7 +6,6 @@ KSeF may take many minutes to check a signature. Whoever has handed it in is ans
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from klucznik.services import signing
 from klucznik.services.background import Reached
 from klucznik.services.installation import Installation
 from klucznik.services.onboarding import logins, rows
+from klucznik.services.onboarding.logins import WithLogin
 from klucznik.services.onboarding.taking_up import taken_up
 from klucznik.services.onboarding_follows import record
 from klucznik.services.progress import Listener, unheard
@@ -113,14 +113,14 @@ async def hand_in(
     by: Principal,
     signed: bytes,
     *,
-    admitted: Callable[[], Awaitable[None]] | None = None,
+    with_login: WithLogin | None = None,
     listener: Listener = unheard,
 ) -> HandedIn | Onboarding:
     """Check a signed document here, then sign in with it.
 
     Args:
         signed: the file, as the other program has written it.
-        admitted: done when somebody was signed in, however late.
+        with_login: written in the transaction that puts the login in its place, however late.
 
     Returns:
         what has come of it; or, where KSeF takes longer than anybody waits for an answer (`Background`), the onboarding
@@ -137,13 +137,9 @@ async def hand_in(
     _check_none_is_checked(onboarding)
     request = await signing.request_of(installation, signed, onboarding=onboarding.id)
 
-    async def to_the_end(reached: Reached) -> HandedIn:
-        handed_in = await _checked(installation, onboarding, request, signed, listener, reached)
-        if admitted is not None:
-            await admitted()
-        return handed_in
-
-    done = await installation.background.see_to(to_the_end)
+    done = await installation.background.see_to(
+        lambda reached: _checked(installation, onboarding, request, signed, listener, reached, with_login)
+    )
     return done or await rows.reloaded(installation, onboarding)
 
 
@@ -153,13 +149,13 @@ async def sign_in_with_key(
     by: Principal,
     credential: Credential | Signer,
     *,
-    admitted: Callable[[], Awaitable[None]] | None = None,
+    with_login: WithLogin | None = None,
     listener: Listener = unheard,
 ) -> Onboarding:
     """Sign in with a certificate and its key, which are used this once and not kept.
 
     Args:
-        admitted: done when somebody was signed in, however late.
+        with_login: written in the transaction that puts the login in its place, however late.
 
     Returns:
         the onboarding with who has signed; or, where KSeF takes longer than anybody waits for an answer, as it is, as
@@ -179,24 +175,25 @@ async def sign_in_with_key(
     if issuance is not None and issuance.subject != signer.subject:
         raise InputError("credential_of_other_subject", given=str(signer.subject), wanted=str(issuance.subject))
 
-    async def to_the_end(reached: Reached) -> Onboarding:
-        signed = await _checked_with_key(installation, onboarding, signer, listener, reached)
-        if admitted is not None:
-            await admitted()
-        return signed
-
-    done = await installation.background.see_to(to_the_end)
+    done = await installation.background.see_to(
+        lambda reached: _checked_with_key(installation, onboarding, signer, listener, reached, with_login)
+    )
     return done or await rows.reloaded(installation, onboarding)
 
 
 async def _checked_with_key(
-    installation: Installation, onboarding: Onboarding, signer: Signer, listener: Listener, reached: Reached
+    installation: Installation,
+    onboarding: Onboarding,
+    signer: Signer,
+    listener: Listener,
+    reached: Reached,
+    with_login: WithLogin | None,
 ) -> Onboarding:
     since = await installation.database.write(lambda transaction: _begun(installation, transaction, onboarding, None))
     reached()
     try:
         session = await sign_in(installation, onboarding.context, signer, listener=listener)
-        return await _admitted(installation, onboarding, session, since)
+        return await _admitted(installation, onboarding, session, since, with_login)
     except BaseException as error:
         await _set_back(installation, onboarding, since, error)
         raise
@@ -209,6 +206,7 @@ async def _checked(
     signed: bytes,
     listener: Listener,
     reached: Reached,
+    with_login: WithLogin | None,
 ) -> HandedIn:
     """To the end; the row says when it began, and why nothing has come of it."""
     since: datetime | None = None
@@ -221,7 +219,8 @@ async def _checked(
         done = await signing.hand_in(
             installation, request, signed, recorded=begun, checked=lambda _: reached(), listener=listener
         )
-        return HandedIn(await _admitted(installation, onboarding, done.signed_in, since), done.signed_by)
+        there = await _admitted(installation, onboarding, done.signed_in, since, with_login)
+        return HandedIn(there, done.signed_by)
     except BaseException as error:
         if since is not None:
             await _set_back(installation, onboarding, since, error)
@@ -268,7 +267,11 @@ def _check_none_is_checked(onboarding: Onboarding) -> None:
 
 
 async def _admitted(
-    installation: Installation, onboarding: Onboarding, admitted: SignedIn, since: datetime | None = None
+    installation: Installation,
+    onboarding: Onboarding,
+    admitted: SignedIn,
+    since: datetime | None,
+    with_login: WithLogin | None,
 ) -> Onboarding:
     """Remember who has signed, with the login; what was ordered before goes on with it.
 
@@ -285,13 +288,13 @@ async def _admitted(
         await _check_not_the_operator(installation, onboarding, admitted)
         issuance = await _going_on(installation, onboarding)
         if issuance is not None:
-            return await taken_up(installation, onboarding, admitted, issuance, awaited)
+            return await taken_up(installation, onboarding, admitted, issuance, awaited, with_login)
         sealed = logins.seal(installation, onboarding, admitted)
 
         def commit(transaction: Transaction) -> Onboarding:
             there = rows.to_change(installation, transaction, onboarding.id)
             awaited(there)
-            logins.begin(transaction, there, sealed, now=installation.clock.now())
+            logins.begin(transaction, there, sealed, now=installation.clock.now(), with_login=with_login)
             saved = rows.save(installation, transaction, signed_in(there, admitted.subject, going_on=False))
             record(installation, transaction, saved, Event.ONBOARDING_SIGNED_IN)
             return saved

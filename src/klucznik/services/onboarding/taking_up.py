@@ -17,6 +17,7 @@ from klucznik.services.advance import held, load, take_over
 from klucznik.services.installation import Installation
 from klucznik.services.issue import AlreadyHeld, order_signed_in
 from klucznik.services.onboarding import logins, rows
+from klucznik.services.onboarding.logins import WithLogin
 from klucznik.services.progress import Listener, unheard
 from klucznik.services.see_through import wait_for_lease
 from klucznik.services.sign_in import SignedIn
@@ -71,6 +72,7 @@ async def taken_up(
     admitted: SignedIn,
     issuance: Issuance,
     awaited: Callable[[Onboarding], None],
+    with_login: WithLogin | None,
 ) -> Onboarding:
     """What was ordered before goes on with a new login; `awaited` raises where that is not looked for any more."""
     sealed, now = logins.seal(installation, onboarding, admitted), installation.clock.now()
@@ -80,7 +82,7 @@ async def taken_up(
         nonlocal saved
         there = rows.to_change(installation, transaction, onboarding.id)
         awaited(there)
-        logins.begin(transaction, there, sealed, now=now)
+        logins.begin(transaction, there, sealed, now=now, with_login=with_login)
         going_on = not found.state.ended
         saved = rows.save(installation, transaction, signed_in(there, admitted.subject, going_on=going_on))
 
