@@ -19,8 +19,8 @@ from klucznik.domain.accounts import User
 from klucznik.domain.roles import ACTIONS, Action, Principal, Role
 from klucznik.server.app import create_app
 from klucznik.services import calendar
-from klucznik.services.api_keys import make_key
-from klucznik.services.browser_sessions import open_session
+from klucznik.services.accounts.api_keys import make_key
+from klucznik.services.accounts.browser_sessions import open_session
 from klucznik.services.calendar import Month
 from klucznik.services.installation import Installation
 from klucznik.storage import users

@@ -17,9 +17,9 @@ from typing import Any
 
 from klucznik.access.settings import WebSettings
 from klucznik.api.app import create_api
-from klucznik.services.events import Feed
 from klucznik.services.installation import Installation
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.events import Feed
+from klucznik.services.telling.rounds import Outlets
 
 TARGET = Path(__file__).parents[1] / "docs" / "examples" / "klucznik_client.py"
 Schema = dict[str, Any]

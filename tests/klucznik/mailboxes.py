@@ -11,9 +11,9 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from klucznik.domain.languages import Language
-from klucznik.services.mail import Encryption, MailServer
-from klucznik.services.notices import Mail
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.mail import Encryption, MailServer
+from klucznik.services.telling.notices import Mail
+from klucznik.services.telling.rounds import Outlets
 from klucznik.views.letters import Letters
 
 PUBLIC_URL = "https://klucznik.example"

@@ -23,8 +23,8 @@ from klucznik.domain.audit import Entry, Event
 from klucznik.domain.events import Choice
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.services import audit
-from klucznik.services.events import page
 from klucznik.services.installation import Installation
+from klucznik.services.telling.events import page
 
 ALL = Choice()
 

@@ -34,15 +34,16 @@ from klucznik.domain.connections import Method
 from klucznik.domain.roles import SCOPES, Action
 from klucznik.domain.values import InvalidValue
 from klucznik.server.app import create_app
-from klucznik.services import imports, invitations, webhooks
+from klucznik.services import imports, invitations
 from klucznik.services import onboarding as onboardings
-from klucznik.services.api_keys import make_key
-from klucznik.services.browser_sessions import open_session
+from klucznik.services.accounts.api_keys import make_key
+from klucznik.services.accounts.browser_sessions import open_session
 from klucznik.services.installation import Installation
 from klucznik.services.issue import Issued, issue
 from klucznik.services.operator import load_operator
 from klucznik.services.status import all_issuances
-from klucznik.services.telling import Outlets, tell_until_idle
+from klucznik.services.telling import webhooks
+from klucznik.services.telling.rounds import Outlets, tell_until_idle
 from klucznik.storage.tables import metadata
 from ksef_sandbox import Sandbox
 

@@ -33,9 +33,9 @@ from klucznik.errors import KlucznikError
 from klucznik.keys.credential import Credential
 from klucznik.services.installation import Installation
 from klucznik.services.issue import issue
-from klucznik.services.renew import RenewalEnd
-from klucznik.services.renew_many import renew_many
-from klucznik.services.renewals import running_out
+from klucznik.services.renewal.renew import RenewalEnd
+from klucznik.services.renewal.renew_many import renew_many
+from klucznik.services.renewal.renewals import running_out
 from klucznik.storage import certificates
 from ksef_sandbox import Sandbox
 from ksef_sandbox.faults.rules import ErrorBefore, Rule

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from klucznik.cli.app import build
 from klucznik.messages import words_in
-from klucznik.services.hooks import TIME_LIMIT_S
+from klucznik.services.renewal.hooks import TIME_LIMIT_S
 
 UNITS = pages.ROOT / "packaging" / "systemd"
 SERVICES = ("klucznik-worker.service", "klucznik-renew.service")

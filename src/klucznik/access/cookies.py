@@ -8,8 +8,8 @@ from fastapi import Request, Response
 
 from klucznik.access.gate import settings_of
 from klucznik.domain.languages import Language
-from klucznik.services.guesses import Guesser
-from klucznik.services.passwords import Entered
+from klucznik.services.accounts.guesses import Guesser
+from klucznik.services.accounts.passwords import Entered
 
 # A browser that is used once in half a year is known again.
 _DEVICE_LASTS = timedelta(days=180)

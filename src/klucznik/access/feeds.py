@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from klucznik.access.gate import Caller, Requires, installation_of, visitor_of
 from klucznik.domain.roles import Action
 from klucznik.errors import AccessDenied
-from klucznik.services.api_keys import key_of
+from klucznik.services.accounts.api_keys import key_of
 
 # What a calendar program has to see so that it asks for a name and a password.
 CHALLENGE = {"www-authenticate": 'Basic realm="Klucznik", charset="UTF-8"'}

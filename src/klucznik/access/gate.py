@@ -15,7 +15,7 @@ from klucznik.access.settings import WebSettings
 from klucznik.domain.accounts import BrowserSession
 from klucznik.domain.roles import Action, Principal
 from klucznik.errors import AccessDenied
-from klucznik.services.browser_sessions import session_of
+from klucznik.services.accounts.browser_sessions import session_of
 from klucznik.services.installation import Installation
 
 _SAFE = ("GET", "HEAD", "OPTIONS")

@@ -9,7 +9,7 @@ from fastapi import Request
 from klucznik.access.gate import Caller, installation_of
 from klucznik.domain.roles import Action
 from klucznik.errors import AccessDenied, KlucznikError
-from klucznik.services.api_keys import key_of
+from klucznik.services.accounts.api_keys import key_of
 
 
 @dataclass(frozen=True)

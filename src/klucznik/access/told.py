@@ -7,8 +7,8 @@ from typing import cast
 from fastapi import Request
 
 from klucznik.errors import InputError
-from klucznik.services.events import Feed
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.events import Feed
+from klucznik.services.telling.rounds import Outlets
 
 
 def feed_of(request: Request) -> Feed:

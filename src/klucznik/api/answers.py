@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from klucznik.access.gate import Caller
-from klucznik.services import idempotency
-from klucznik.services.idempotency import Answer, Claim
+from klucznik.services.accounts import idempotency
+from klucznik.services.accounts.idempotency import Answer, Claim
 from klucznik.views.parts import Json
 
 _JSON = "application/json"

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from klucznik import api
 from klucznik.access.settings import WebSettings
 from klucznik.api import openapi, problems
-from klucznik.services.events import Feed
 from klucznik.services.installation import Installation
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.events import Feed
+from klucznik.services.telling.rounds import Outlets
 
 PREFIX = "/api/v1"
 

@@ -19,7 +19,7 @@ from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
 from klucznik.api.problems import documented
 from klucznik.domain.identifiers import Context
 from klucznik.services import certificates as service
-from klucznik.services.idempotency import Answer, Claim
+from klucznik.services.accounts.idempotency import Answer, Claim
 from klucznik.services.limits import read_limits
 from klucznik.services.revoke import revoke
 from klucznik.views import certificates as views

@@ -21,7 +21,7 @@ from klucznik.domain.audit import canonical_facts
 from klucznik.domain.environments import Environment
 from klucznik.domain.events import Choice, Kind, PublicEvent, told
 from klucznik.domain.roles import Action
-from klucznik.services.events import newest, page
+from klucznik.services.telling.events import newest, page
 
 router = APIRouter(prefix="/events", tags=["events"])
 

@@ -17,7 +17,7 @@ from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
 from klucznik.api.problems import documented
 from klucznik.errors import InputError
 from klucznik.services import imports as service
-from klucznik.services.idempotency import Answer, Claim
+from klucznik.services.accounts.idempotency import Answer, Claim
 from klucznik.views import invitations as views
 
 router = APIRouter(prefix="/imports", tags=["imports"])

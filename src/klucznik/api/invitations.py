@@ -16,8 +16,8 @@ from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
 from klucznik.api.problems import documented
 from klucznik.domain.invitations import InvitationState
 from klucznik.services import invitations as service
-from klucznik.services.idempotency import Answer, Claim
-from klucznik.services.letters import deliveries_of_invitations, delivery_of_invitation
+from klucznik.services.accounts.idempotency import Answer, Claim
+from klucznik.services.telling.letters import deliveries_of_invitations, delivery_of_invitation
 from klucznik.views import invitations as views
 
 router = APIRouter(prefix="/invitations", tags=["invitations"])

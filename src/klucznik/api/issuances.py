@@ -19,9 +19,9 @@ from klucznik.api.problems import documented
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
 from klucznik.services import preflight
+from klucznik.services.accounts.idempotency import Answer, Claim
 from klucznik.services.cancel import cancel
 from klucznik.services.follow import until_it_ends
-from klucznik.services.idempotency import Answer, Claim
 from klucznik.services.issue import AlreadyHeld, order
 from klucznik.services.status import IssuanceStatus, all_issuances, issued_by, one_issuance
 from klucznik.views import issuing as views

@@ -36,7 +36,7 @@ from klucznik.domain import onboarding as domain
 from klucznik.domain.ksef_token import parse_token
 from klucznik.errors import InputError
 from klucznik.services import onboarding as service
-from klucznik.services.idempotency import Answer, Claim
+from klucznik.services.accounts.idempotency import Answer, Claim
 from klucznik.views import onboardings as views
 
 router = APIRouter(prefix="/onboardings", tags=["onboardings"])

@@ -12,8 +12,8 @@ from klucznik.api.models.renewals import NewRenewal, Renewals
 from klucznik.api.problems import documented
 from klucznik.domain.issuance import Issuance
 from klucznik.errors import SignatureNeeded
-from klucznik.services.idempotency import Answer, Claim
-from klucznik.services.renew import order_renewals
+from klucznik.services.accounts.idempotency import Answer, Claim
+from klucznik.services.renewal.renew import order_renewals
 from klucznik.views.renewals import ordered
 
 router = APIRouter(prefix="/renewals", tags=["issuances"])

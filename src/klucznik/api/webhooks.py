@@ -24,8 +24,8 @@ from klucznik.api.models.webhooks import (
 from klucznik.api.paging import Cursor, cursor_of, key_in, link, page_of
 from klucznik.api.problems import documented
 from klucznik.domain import webhooks as domain
-from klucznik.services import webhooks as service
-from klucznik.services.idempotency import Answer, Claim
+from klucznik.services.accounts.idempotency import Answer, Claim
+from klucznik.services.telling import webhooks as service
 from klucznik.views import webhooks as views
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])

@@ -24,7 +24,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     from klucznik.cli import api_key_pictures as pictures
-    from klucznik.services.api_keys import make_key
+    from klucznik.services.accounts.api_keys import make_key
     from klucznik.views import api_keys as views
 
     settings, output = start(ctx, as_json)
@@ -34,7 +34,7 @@ def add(
 
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     from klucznik.cli import api_key_pictures as pictures
-    from klucznik.services.api_keys import PAGE, list_keys
+    from klucznik.services.accounts.api_keys import PAGE, list_keys
     from klucznik.views import api_keys as views
 
     async def all_of_them(klucznik: Installation) -> list[ApiKey]:
@@ -57,7 +57,7 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     from klucznik.cli import api_key_pictures as pictures
-    from klucznik.services.api_keys import rotate_key
+    from klucznik.services.accounts.api_keys import rotate_key
     from klucznik.views import api_keys as views
 
     settings, output = start(ctx, as_json)
@@ -73,7 +73,7 @@ def revoke(
     key: Annotated[str, typer.Argument(metavar="ID", help="help.key_id")],
     as_json: AsJson = False,
 ) -> None:
-    from klucznik.services.api_keys import revoke_key
+    from klucznik.services.accounts.api_keys import revoke_key
     from klucznik.views import api_keys as views
 
     settings, output = start(ctx, as_json)

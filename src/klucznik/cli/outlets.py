@@ -7,7 +7,7 @@ import os
 from klucznik.domain.languages import Language
 from klucznik.errors import InputError
 from klucznik.messages import Words
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.rounds import Outlets
 
 
 def outlets_from_environment(words: Words, *, public_url: str | None = None) -> Outlets:
@@ -28,8 +28,8 @@ def outlets_from_environment(words: Words, *, public_url: str | None = None) -> 
     if not sender:
         raise InputError("mail_sender_missing")
     # Only those who send letters need their templates.
-    from klucznik.services.mail import MailServer
-    from klucznik.services.notices import Mail
+    from klucznik.services.telling.mail import MailServer
+    from klucznik.services.telling.notices import Mail
     from klucznik.views.letters import Letters
 
     where = public_url or os.environ.get("KLUCZNIK_PUBLIC_URL") or None

@@ -15,9 +15,9 @@ from klucznik.errors import KlucznikError
 from klucznik.messages import Words
 from klucznik.messages.errors import error_text
 from klucznik.messages.refusal import reason_text, remedy_title, subject_text
-from klucznik.services.renew import Renewal, RenewalEnd
-from klucznik.services.renew_many import Renewed
-from klucznik.services.renewals import Standing
+from klucznik.services.renewal.renew import Renewal, RenewalEnd
+from klucznik.services.renewal.renew_many import Renewed
+from klucznik.services.renewal.renewals import Standing
 
 # Those that are next are shown as examples; there may be thousands.
 _NEXT = 5

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from klucznik.cli.output import Output
     from klucznik.domain.identifiers import Context, Subject
     from klucznik.services.installation import Installation
-    from klucznik.services.renew_many import Renewed
-    from klucznik.services.renewals import Standing
-    from klucznik.services.retire import Retiring
+    from klucznik.services.renewal.renew_many import Renewed
+    from klucznik.services.renewal.renewals import Standing
+    from klucznik.services.renewal.retire import Retiring
 
 
 def renew(
@@ -33,7 +33,7 @@ def renew(
     as_json: AsJson = False,
 ) -> int:
     from klucznik.cli import renewal_pictures as pictures
-    from klucznik.services.retire import Retiring
+    from klucznik.services.renewal.retire import Retiring
     from klucznik.views import renewals as views
 
     settings, output = start(ctx, as_json)
@@ -68,7 +68,7 @@ def after_renewal(
     keep_old: Annotated[bool, typer.Option("--keep-old", help="help.keep_old")] = False,
     as_json: AsJson = False,
 ) -> None:
-    from klucznik.services.after_renewal import change_after_renewal
+    from klucznik.services.renewal.after_renewal import change_after_renewal
     from klucznik.views import renewals as views
 
     settings, output = start(ctx, as_json)
@@ -99,7 +99,7 @@ def _agreed(output: Output) -> bool:
 
 
 async def _planned(klucznik: Installation, context: Context | None, *, early: bool) -> list[Standing]:
-    from klucznik.services.renewals import all_subjects, standings
+    from klucznik.services.renewal.renewals import all_subjects, standings
 
     subjects = await all_subjects(klucznik) if context is None else await _subjects_of(klucznik, context)
     return await standings(klucznik, subjects, early=early)
@@ -111,8 +111,8 @@ async def _renewed(
     """What became of those that may be due, and how many subjects were looked at."""
     from klucznik.cli.progress import Teller
     from klucznik.services.progress import unheard
-    from klucznik.services.renew_many import renew_many, subjects_with_something_left
-    from klucznik.services.renewals import all_subjects, running_out
+    from klucznik.services.renewal.renew_many import renew_many, subjects_with_something_left
+    from klucznik.services.renewal.renewals import all_subjects, running_out
 
     if context is None:
         left = [*await running_out(klucznik), *await subjects_with_something_left(klucznik)]
@@ -128,7 +128,7 @@ async def _renewed(
 
 
 async def _subjects_of(klucznik: Installation, context: Context) -> list[Subject]:
-    from klucznik.services.renewals import subjects_of
+    from klucznik.services.renewal.renewals import subjects_of
 
     found = await subjects_of(klucznik, context)
     if not found:

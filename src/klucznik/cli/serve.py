@@ -136,7 +136,7 @@ class _Entrance:
 
 
 async def _entrance(klucznik: Installation, place: Place, ksef: LocalKsef | None) -> _Entrance:
-    from klucznik.services.account_links import make_setup_link
+    from klucznik.services.accounts.account_links import make_setup_link
 
     if ksef is not None:
         from klucznik.server.demo import prepare

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from klucznik.domain.accounts import User
 from klucznik.messages import Words
-from klucznik.services.users import Listed
+from klucznik.services.accounts.users import Listed
 
 
 def listed(found: Sequence[Listed], words: Words) -> RenderableType:

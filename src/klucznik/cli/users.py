@@ -11,13 +11,13 @@ from klucznik.cli.running import start, with_installation
 
 if TYPE_CHECKING:
     from klucznik.domain.accounts import User
+    from klucznik.services.accounts.users import Listed
     from klucznik.services.installation import Installation
-    from klucznik.services.users import Listed
 
 
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     from klucznik.cli import user_pictures as pictures
-    from klucznik.services.users import PAGE, list_users
+    from klucznik.services.accounts.users import PAGE, list_users
     from klucznik.views import users as views
 
     async def all_of_them(klucznik: Installation) -> list[Listed]:
@@ -44,8 +44,8 @@ def link(
     as_json: AsJson = False,
 ) -> None:
     from klucznik.cli import user_pictures as pictures
-    from klucznik.services.second_factor import remove_all_factors
-    from klucznik.services.users import find_user, new_link
+    from klucznik.services.accounts.second_factor import remove_all_factors
+    from klucznik.services.accounts.users import find_user, new_link
     from klucznik.views import users as views
 
     async def make(klucznik: Installation) -> tuple[str, User]:

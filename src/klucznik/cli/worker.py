@@ -24,7 +24,7 @@ from klucznik.services.checks import check_once, checking
 from klucznik.services.engine import Engine
 from klucznik.services.engines import engine_for
 from klucznik.services.installation import Installation
-from klucznik.services.telling import tell_until_idle, telling
+from klucznik.services.telling.rounds import tell_until_idle, telling
 
 if TYPE_CHECKING:
     from klucznik.operations.metrics import Metrics

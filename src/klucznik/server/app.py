@@ -23,9 +23,9 @@ from klucznik.api import problems
 from klucznik.api.app import PREFIX, create_api
 from klucznik.domain.roles import Role
 from klucznik.errors import AccessDenied, InputError, KlucznikError, StorageError
-from klucznik.services.events import Feed
 from klucznik.services.installation import Installation
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.events import Feed
+from klucznik.services.telling.rounds import Outlets
 from klucznik.web.invited import HOME as INVITED
 from klucznik.web.pages import STATIC, render, told
 

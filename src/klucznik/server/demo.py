@@ -27,12 +27,12 @@ from klucznik.keys.test_credential import CredentialFiles, write_test_credential
 from klucznik.ksef.xades import sign_document
 from klucznik.server.local_ksef import QUICK, LocalKsef
 from klucznik.services import onboarding
-from klucznik.services.account_links import make_setup_link
+from klucznik.services.accounts.account_links import make_setup_link
+from klucznik.services.accounts.passwords import set_up
 from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
 from klucznik.services.issue import issue
 from klucznik.services.operator import set_operator
-from klucznik.services.passwords import set_up
 from klucznik.storage import operators, users
 
 SANDBOX_FILE = "sandbox.db"

@@ -16,7 +16,8 @@ from klucznik.access.gate import Anybody, Requires, Visitor, installation_of
 from klucznik.domain.roles import Action
 from klucznik.errors import AccessDenied
 from klucznik.server.demo import COMPANIES, EMAIL, FREE, Company, Demo
-from klucznik.services import onboarding, passwords
+from klucznik.services import onboarding
+from klucznik.services.accounts import passwords
 from klucznik.web.pages import render
 
 MayConnect = Annotated[Visitor, Depends(Requires(Action.CONNECT))]

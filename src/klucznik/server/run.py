@@ -28,7 +28,7 @@ from klucznik.services.checks import checking
 from klucznik.services.engine import Engine
 from klucznik.services.engines import engine_for
 from klucznik.services.installation import Installation
-from klucznik.services.telling import Outlets, telling
+from klucznik.services.telling.rounds import Outlets, telling
 
 # What was asked before the signal is answered; a browser that takes longer with its upload is not waited for.
 _FINISH_WITHIN_S = 60

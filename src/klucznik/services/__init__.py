@@ -12,9 +12,8 @@ Which belong together:
 - many companies: `invitations`, `imports`
 - permissions: `operator`, `grant`, `by_hand`, `withdraw`
 - certificates: `certificates`, `import_`, `export`, `revoke`, `doctor`
-- renewal: `renew`, `renew_many`, `renewals`, `renewal_scan`, `after_renewal`, `deploy`, `hooks`, `retire`
-- people and programs that come in: `users`, `passwords`, `hashing`, `guesses`, `second_factor`, `passkeys`,
-  `account_links`, `browser_sessions`, `api_keys`, `idempotency`
-- others are told: `events`, `telling`, `webhooks`, `deliver`, `posting`, `notices`, `letters`, `mail`
+- renewal: `renewal`
+- people and programs that come in: `accounts`
+- others are told: `telling`
 - the installation: `installation`, `audit`, `audit_files`, `backup`, `restored`, `compare`, `census`
 """

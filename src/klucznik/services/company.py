@@ -23,7 +23,7 @@ from klucznik.errors import InputError
 from klucznik.services.connections import ConnectionStatus, Programs, find_connection, record, statuses
 from klucznik.services.installation import Installation
 from klucznik.services.operator import load_operator, sign_in_as_operator
-from klucznik.services.renewals import FAILURES_COUNTED, not_before
+from klucznik.services.renewal.renewals import FAILURES_COUNTED, not_before
 from klucznik.services.sign_in import sign_in, sign_out
 from klucznik.services.status import IssuanceStatus
 from klucznik.services.ways import way_for

@@ -21,7 +21,7 @@ from klucznik.errors import KlucznikError, SubjectBusy
 from klucznik.services.advance import advance
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.renewal_scan import SCAN_EVERY_S, RenewalScan
+from klucznik.services.renewal.renewal_scan import SCAN_EVERY_S, RenewalScan
 from klucznik.storage import issuances
 
 # Another process may order at any moment; a look at one index costs next to nothing.

@@ -30,11 +30,11 @@ from klucznik.domain.values import InvalidValue
 from klucznik.errors import AccessDenied, InputError
 from klucznik.services import audit
 from klucznik.services import invitations as inviting
-from klucznik.services.browser_sessions import hash_of
+from klucznik.services.accounts.browser_sessions import hash_of
 from klucznik.services.connections import new_connection
 from klucznik.services.installation import Installation
-from klucznik.services.letters import put_invitations
 from klucznik.services.operator import check_can_sign_in, load_operator
+from klucznik.services.telling.letters import put_invitations
 from klucznik.storage import connections, imports, invitations, letters
 from klucznik.storage.races import alone
 

@@ -23,8 +23,8 @@ from klucznik.keys.vault import Vault
 from klucznik.ksef.calls import Watcher, unwatched
 from klucznik.ksef.client import KsefClient
 from klucznik.services import audit
+from klucznik.services.accounts.hashing import Hashing
 from klucznik.services.background import Background
-from klucznik.services.hashing import Hashing
 from klucznik.storage import private_keys
 from klucznik.storage.database import Database
 from klucznik.storage.paces import SqlitePacer

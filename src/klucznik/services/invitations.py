@@ -32,9 +32,9 @@ from klucznik.domain.roles import Action, Principal
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import AccessDenied, InputError
 from klucznik.services import audit
-from klucznik.services.browser_sessions import begin_session, hash_of
+from klucznik.services.accounts.browser_sessions import begin_session, hash_of
 from klucznik.services.installation import Installation
-from klucznik.services.letters import put_invitations
+from klucznik.services.telling.letters import put_invitations
 from klucznik.storage import browser_sessions, connections, invitations, letters, onboardings, operators, sealed_secrets
 from klucznik.storage.races import alone
 

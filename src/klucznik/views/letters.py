@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from klucznik.domain.languages import Language
 from klucznik.domain.letters import LetterKind, ToSend
 from klucznik.messages import Words, words_for_pages
-from klucznik.services.mail import Letter
-from klucznik.services.notices import ToWrite
+from klucznik.services.telling.mail import Letter
+from klucznik.services.telling.notices import ToWrite
 from klucznik.views.letter_templates import templates
 from klucznik.views.mails import Notices
 

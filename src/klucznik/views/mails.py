@@ -11,8 +11,8 @@ from klucznik.domain.audit import Fact
 from klucznik.domain.events import Kind
 from klucznik.domain.notices import TOPICS, Notice
 from klucznik.messages import Words
-from klucznik.services.mail import Letter
-from klucznik.services.notices import ToWrite
+from klucznik.services.telling.mail import Letter
+from klucznik.services.telling.notices import ToWrite
 from klucznik.views.letter_templates import templates
 
 # Of one topic in one letter; the others are on the board.

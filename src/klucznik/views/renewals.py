@@ -9,9 +9,9 @@ from klucznik.domain.deployment import Deployment
 from klucznik.domain.issuance import Issuance
 from klucznik.messages.catalogue import Words
 from klucznik.messages.errors import error_text
-from klucznik.services.renew import Renewal, RenewalEnd
-from klucznik.services.renew_many import Renewed
-from klucznik.services.renewals import Standing
+from klucznik.services.renewal.renew import Renewal, RenewalEnd
+from klucznik.services.renewal.renew_many import Renewed
+from klucznik.services.renewal.renewals import Standing
 from klucznik.views.issuing import issuance
 from klucznik.views.parts import Json, certificate, context, moment, subject
 from klucznik.views.refusals import refusal

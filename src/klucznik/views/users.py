@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from klucznik.domain.accounts import User
-from klucznik.services.users import Listed
+from klucznik.services.accounts.users import Listed
 from klucznik.views.parts import Json, moment
 
 

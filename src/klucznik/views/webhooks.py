@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from klucznik.domain.webhooks import Webhook
-from klucznik.services.webhooks import Opened, Sent
+from klucznik.services.telling.webhooks import Opened, Sent
 from klucznik.views.parts import Json, moment
 
 

@@ -16,9 +16,9 @@ from klucznik.access.told import outlets_of
 from klucznik.domain.passwords import LONGEST, SHORTEST
 from klucznik.domain.roles import Action
 from klucznik.errors import AccessDenied, InputError, KlucznikError
-from klucznik.services import passkeys, passwords, second_factor
-from klucznik.services.browser_sessions import sessions_of
-from klucznik.services.users import sign_out_everywhere as sign_out_all
+from klucznik.services.accounts import passkeys, passwords, second_factor
+from klucznik.services.accounts.browser_sessions import sessions_of
+from klucznik.services.accounts.users import sign_out_everywhere as sign_out_all
 from klucznik.web.pages import render, told
 from klucznik.web.second_step import Answer, Person, Text, json_of, place_of
 from klucznik.web.sign_in import FIELDS, check_same, has_passkeys

@@ -13,7 +13,7 @@ from klucznik.access.statuses import status_of
 from klucznik.domain.api_keys import ApiKey, KeyState
 from klucznik.domain.roles import SCOPES, Action
 from klucznik.errors import InputError
-from klucznik.services.api_keys import PAGE, key_of_id, list_keys, make_key, revoke_key, rotate_key
+from klucznik.services.accounts.api_keys import PAGE, key_of_id, list_keys, make_key, revoke_key, rotate_key
 from klucznik.web.pages import render, told
 from klucznik.web.second_step import Text
 from klucznik.web.settings import Administering

@@ -23,7 +23,7 @@ from klucznik.messages.refusal import reach_text
 from klucznik.messages.timeline import timeline_text
 from klucznik.services import company as companies
 from klucznik.services.connections import disconnect as forget
-from klucznik.services.renew import order_renewal
+from klucznik.services.renewal.renew import order_renewal
 from klucznik.services.revoke import revoke as revoke_in_ksef
 from klucznik.services.timeline import Happened, timeline
 from klucznik.services.verify import verify as prove

@@ -15,7 +15,7 @@ from klucznik.domain.roles import Action
 from klucznik.errors import InputError
 from klucznik.services import invitations
 from klucznik.services.invitations import PAGE, Invited
-from klucznik.services.letters import deliveries_of_invitations, delivery_of_invitation
+from klucznik.services.telling.letters import deliveries_of_invitations, delivery_of_invitation
 from klucznik.web.pages import render, told
 
 router = APIRouter()

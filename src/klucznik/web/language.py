@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from klucznik.access.cookies import remember_language
 from klucznik.access.gate import Anybody
 from klucznik.domain.languages import Language
-from klucznik.services.users import speak
+from klucznik.services.accounts.users import speak
 from klucznik.web.pages import local
 
 router = APIRouter()

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from klucznik.access.told import sends_mail
 from klucznik.domain.accounts import Digest
 from klucznik.errors import InputError
-from klucznik.services.notices import how_told, tell_how
+from klucznik.services.telling.notices import how_told, tell_how
 from klucznik.web.pages import render
 from klucznik.web.second_step import Person, Text
 

@@ -15,10 +15,10 @@ from klucznik.access.gate import Anybody, HalfSignedIn, Requires, Visitor, insta
 from klucznik.access.statuses import retry_after, status_of
 from klucznik.domain.roles import Action
 from klucznik.errors import AccessDenied
-from klucznik.services import passkeys, passwords
-from klucznik.services.browser_sessions import close_session
-from klucznik.services.passkeys import Place
-from klucznik.services.second_factor import finish_with_code, second_factor
+from klucznik.services.accounts import passkeys, passwords
+from klucznik.services.accounts.browser_sessions import close_session
+from klucznik.services.accounts.passkeys import Place
+from klucznik.services.accounts.second_factor import finish_with_code, second_factor
 from klucznik.web.pages import local, render, told
 from klucznik.web.sign_in import has_passkeys
 

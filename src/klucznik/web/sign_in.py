@@ -15,10 +15,10 @@ from klucznik.access.told import sends_mail
 from klucznik.domain.accounts import LinkPurpose
 from klucznik.domain.passwords import LONGEST, SHORTEST
 from klucznik.errors import AccessDenied, InputError, KlucznikError
-from klucznik.services import passwords
-from klucznik.services.account_links import look_at_link
-from klucznik.services.browser_sessions import close_session
-from klucznik.services.letters import ask_for_password
+from klucznik.services.accounts import passwords
+from klucznik.services.accounts.account_links import look_at_link
+from klucznik.services.accounts.browser_sessions import close_session
+from klucznik.services.telling.letters import ask_for_password
 from klucznik.web.pages import local, render, told
 
 router = APIRouter()

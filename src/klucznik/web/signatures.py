@@ -11,8 +11,8 @@ from fastapi.responses import Response
 from klucznik.access.gate import Visitor
 from klucznik.errors import KlucznikError
 from klucznik.keys.credential import load_credential
-from klucznik.services import browser_sessions
 from klucznik.services import onboarding as onboardings
+from klucznik.services.accounts import browser_sessions
 from klucznik.web.pages import words_of
 from klucznik.web.uploads import brought, certificate_files
 from klucznik.web.wizard import Connecting, Trouble, carried_out, page, see

@@ -15,10 +15,10 @@ from klucznik.access.told import outlets_of, sends_mail
 from klucznik.domain.accounts import LINK_LASTS, LinkPurpose, User
 from klucznik.domain.roles import Action, Role
 from klucznik.errors import InputError
-from klucznik.services import users
-from klucznik.services.letters import delivery_to_user
-from klucznik.services.second_factor import remove_all_factors
-from klucznik.services.users import PAGE, ROLES
+from klucznik.services.accounts import users
+from klucznik.services.accounts.second_factor import remove_all_factors
+from klucznik.services.accounts.users import PAGE, ROLES
+from klucznik.services.telling.letters import delivery_to_user
 from klucznik.web.pages import render, told
 from klucznik.web.second_step import Text
 from klucznik.web.settings import Administering

@@ -14,8 +14,8 @@ from klucznik.domain.events import Kind
 from klucznik.domain.roles import Action
 from klucznik.domain.webhooks import Webhook
 from klucznik.errors import InputError
-from klucznik.services import webhooks
-from klucznik.services.webhooks import PAGE, Opened
+from klucznik.services.telling import webhooks
+from klucznik.services.telling.webhooks import PAGE, Opened
 from klucznik.web.pages import render, told
 from klucznik.web.second_step import Text
 

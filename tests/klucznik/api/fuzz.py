@@ -32,10 +32,10 @@ from tests.klucznik.world import QUICK, company, installed, set_limits, some_nip
 
 from klucznik.domain.roles import ACTIONS, SCOPES, Role
 from klucznik.server.app import create_app
-from klucznik.services.api_keys import make_key
+from klucznik.services.accounts.api_keys import make_key
 from klucznik.services.engine import Engine
 from klucznik.services.operator import set_operator
-from klucznik.services.telling import Outlets, tell_until_idle
+from klucznik.services.telling.rounds import Outlets, tell_until_idle
 from ksef_sandbox import Sandbox
 
 # It never ends by itself; `test_events` reads it.

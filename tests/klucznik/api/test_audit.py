@@ -9,7 +9,7 @@ from tests.klucznik.world import context_of, installed, some_nip
 
 from klucznik.domain.audit import Head, Record
 from klucznik.services import audit
-from klucznik.services.after_renewal import change_after_renewal
+from klucznik.services.renewal.after_renewal import change_after_renewal
 from ksef_sandbox import Sandbox
 
 

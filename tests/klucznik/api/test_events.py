@@ -18,7 +18,7 @@ from tests.project import pages
 from klucznik.domain.events import Kind
 from klucznik.operations.serving import listen, served, url_of
 from klucznik.server.app import create_app
-from klucznik.services.api_keys import list_keys, revoke_key
+from klucznik.services.accounts.api_keys import list_keys, revoke_key
 from klucznik.services.installation import Installation
 from ksef_sandbox import Sandbox
 

@@ -31,9 +31,9 @@ from klucznik.api.models.issuances import NewIssuance
 from klucznik.domain.connections import Method
 from klucznik.domain.issuance import Issuance
 from klucznik.services import onboarding as onboardings
-from klucznik.services.api_keys import make_key
+from klucznik.services.accounts.api_keys import make_key
+from klucznik.services.accounts.idempotency import Answer, Claim, once
 from klucznik.services.engine import Engine
-from klucznik.services.idempotency import Answer, Claim, once
 from klucznik.services.installation import Installation
 from klucznik.services.issue import issue, order
 from klucznik.storage import schema_people as tables

@@ -7,7 +7,7 @@ from tests.klucznik.databases import everything_in
 from tests.klucznik.receivers import happened, receiver, verifies
 from tests.klucznik.world import installed, some_nip
 
-from klucznik.services.telling import Outlets, tell_until_idle
+from klucznik.services.telling.rounds import Outlets, tell_until_idle
 from ksef_sandbox import Sandbox
 
 OURS = Outlets(private_webhooks=True)

@@ -11,10 +11,10 @@ from tests.klucznik.world import company, context_of, some_nip
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.domain.roles import ACTIONS, SCOPES, Role
 from klucznik.server.app import create_app
-from klucznik.services.api_keys import make_key
+from klucznik.services.accounts.api_keys import make_key
 from klucznik.services.installation import Installation
 from klucznik.services.issue import Issued, issue
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.rounds import Outlets
 from ksef_sandbox import Sandbox
 
 # In words of either language; `Klucznik A` begins the name of a certificate.

@@ -5,8 +5,8 @@ import asyncio
 from tests.klucznik.cli.lines import at, listed, part
 from tests.klucznik.cli.scenes import Scene, done, klucznik
 
+from klucznik.services.accounts.users import invite
 from klucznik.services.installation import Installation
-from klucznik.services.users import invite
 
 
 def test_whoever_rules_the_machine_lists_users_and_makes_a_link(scene: Scene) -> None:

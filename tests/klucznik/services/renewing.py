@@ -13,9 +13,9 @@ from klucznik.domain.identifiers import Subject
 from klucznik.domain.keytype import KeyType
 from klucznik.domain.renewal import due_at
 from klucznik.keys.credential import Credential
-from klucznik.services.hooks import DIRECTORY
 from klucznik.services.installation import Installation
 from klucznik.services.issue import Issued, issue
+from klucznik.services.renewal.hooks import DIRECTORY
 from klucznik.storage import connections
 from ksef_sandbox import Sandbox
 

@@ -9,7 +9,7 @@ from tests.klucznik.world import installed, some_nip
 
 from klucznik.domain.roles import SCOPES, Action
 from klucznik.errors import AccessDenied, InputError
-from klucznik.services.api_keys import key_of, list_keys, make_key, revoke_key, rotate_key
+from klucznik.services.accounts.api_keys import key_of, list_keys, make_key, revoke_key, rotate_key
 from ksef_sandbox import Sandbox
 
 

@@ -17,15 +17,15 @@ from klucznik.errors import SubjectBusy
 from klucznik.operations import LogFormat, LogLevel
 from klucznik.operations.log import logging_to
 from klucznik.operations.metrics import Metrics
-from klucznik.services import hooks
 from klucznik.services.advance import load, take_lease
-from klucznik.services.deploy import FollowUp, follow_up, open_follow_ups
 from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Progress, Stage
-from klucznik.services.renew import RenewalEnd, renew
-from klucznik.services.renew_many import renew_many
-from klucznik.services.renewal_scan import RenewalScan
+from klucznik.services.renewal import hooks
+from klucznik.services.renewal.deploy import FollowUp, follow_up, open_follow_ups
+from klucznik.services.renewal.renew import RenewalEnd, renew
+from klucznik.services.renewal.renew_many import renew_many
+from klucznik.services.renewal.renewal_scan import RenewalScan
 from klucznik.storage import deployments
 from ksef_sandbox import Sandbox
 

@@ -16,8 +16,8 @@ from klucznik.domain.events import Choice, Kind, PublicEvent, told
 from klucznik.domain.identifiers import Subject, SubjectType
 from klucznik.domain.preflight import Refusal
 from klucznik.services import audit
-from klucznik.services.events import Feed, newest, page, tell
 from klucznik.services.issue import Issued, issue
+from klucznik.services.telling.events import Feed, newest, page, tell
 from ksef_sandbox import Sandbox
 
 

@@ -9,7 +9,7 @@ import pytest
 from klucznik.clock import SystemClock
 from klucznik.errors import TooManyAttempts
 from klucznik.keys.passwords import Argon2
-from klucznik.services.hashing import AT_ONCE, MOST_WAITING, Hashing
+from klucznik.services.accounts.hashing import AT_ONCE, MOST_WAITING, Hashing
 
 pytestmark = pytest.mark.sqlite
 

@@ -8,7 +8,7 @@ from tests.klucznik.world import installed, some_nip
 
 from klucznik.errors import InputError
 from klucznik.services import invitations
-from klucznik.services.idempotency import Answer, Claim, once
+from klucznik.services.accounts.idempotency import Answer, Claim, once
 from ksef_sandbox import Sandbox
 
 

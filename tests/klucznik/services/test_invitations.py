@@ -16,9 +16,9 @@ from klucznik.domain.onboarding import SignerKind
 from klucznik.domain.roles import ACTIONS, SCOPES, Action, Principal, Role
 from klucznik.errors import AccessDenied, InputError, SignatureNeeded
 from klucznik.services import onboarding
+from klucznik.services.accounts.browser_sessions import session_of
 from klucznik.services.audit import verify
 from klucznik.services.backup import backup, restore
-from klucznik.services.browser_sessions import session_of
 from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
 from klucznik.services.invitations import (

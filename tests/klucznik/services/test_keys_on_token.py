@@ -51,7 +51,7 @@ from klucznik.services.import_ import bring_in
 from klucznik.services.installation import Installation
 from klucznik.services.issue import Issued, issue, order
 from klucznik.services.operator import set_operator
-from klucznik.services.renew import RenewalEnd, renew
+from klucznik.services.renewal.renew import RenewalEnd, renew
 from klucznik.services.sign_in import unsealed
 from klucznik.services.token_keys import made_here, unknown_keys
 from klucznik.services.verify import verify, verify_due

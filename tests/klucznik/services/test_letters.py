@@ -16,13 +16,14 @@ from klucznik.domain.languages import Language
 from klucznik.domain.letters import DeliveryState
 from klucznik.domain.roles import ACTIONS, Principal, Role
 from klucznik.errors import AccessDenied, InputError, TooManyAttempts
-from klucznik.services import imports, invitations, passwords
-from klucznik.services import users as people
-from klucznik.services.account_links import look_at_link
+from klucznik.services import imports, invitations
+from klucznik.services.accounts import passwords
+from klucznik.services.accounts import users as people
+from klucznik.services.accounts.account_links import look_at_link
 from klucznik.services.backup import backup, restore
 from klucznik.services.installation import Installation
-from klucznik.services.letters import ask_for_password, delivery_of_invitation, delivery_to_user
-from klucznik.services.telling import Outlets, tell_until_idle
+from klucznik.services.telling.letters import ask_for_password, delivery_of_invitation, delivery_to_user
+from klucznik.services.telling.rounds import Outlets, tell_until_idle
 from ksef_sandbox import Sandbox
 
 PAGE = "https://klucznik.example/i/"

@@ -22,13 +22,13 @@ from klucznik.domain.events import Kind
 from klucznik.domain.roles import Role
 from klucznik.errors import InputError
 from klucznik.services.connection_check import remember
-from klucznik.services.events import page
 from klucznik.services.installation import Installation
 from klucznik.services.issue import issue
-from klucznik.services.mail import Encryption, Letter, MailServer, Undelivered
-from klucznik.services.notices import forget_what_is_old, look_for_ends
-from klucznik.services.renewal_scan import RenewalScan
-from klucznik.services.telling import Outlets, tell_until_idle
+from klucznik.services.renewal.renewal_scan import RenewalScan
+from klucznik.services.telling.events import page
+from klucznik.services.telling.mail import Encryption, Letter, MailServer, Undelivered
+from klucznik.services.telling.notices import forget_what_is_old, look_for_ends
+from klucznik.services.telling.rounds import Outlets, tell_until_idle
 from klucznik.storage import certificates, connections, users
 from ksef_sandbox import Sandbox
 

@@ -28,11 +28,11 @@ from klucznik.domain.renewal import due_at
 from klucznik.services.advance import advance
 from klucznik.services.installation import Installation
 from klucznik.services.issue import issue, order
-from klucznik.services.renew import RenewalEnd, order_renewal, renew
-from klucznik.services.renew_many import renew_many
-from klucznik.services.renewal_scan import RenewalScan
-from klucznik.services.renewals import all_subjects, running_out, subjects_of
-from klucznik.services.retire import Retiring
+from klucznik.services.renewal.renew import RenewalEnd, order_renewal, renew
+from klucznik.services.renewal.renew_many import renew_many
+from klucznik.services.renewal.renewal_scan import RenewalScan
+from klucznik.services.renewal.renewals import all_subjects, running_out, subjects_of
+from klucznik.services.renewal.retire import Retiring
 from klucznik.services.revoke import revoke
 from klucznik.storage import certificates
 from ksef_sandbox import Sandbox

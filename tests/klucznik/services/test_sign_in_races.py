@@ -13,11 +13,11 @@ from tests.klucznik.web.worlds import hashing_quickly
 from tests.klucznik.world import installed
 
 from klucznik.errors import AccessDenied
-from klucznik.services import passwords, second_factor, users
-from klucznik.services.account_links import make_setup_link
-from klucznik.services.guesses import Guesser
+from klucznik.services.accounts import passwords, second_factor, users
+from klucznik.services.accounts.account_links import make_setup_link
+from klucznik.services.accounts.guesses import Guesser
+from klucznik.services.accounts.passwords import Entered
 from klucznik.services.installation import Installation
-from klucznik.services.passwords import Entered
 from ksef_sandbox import Sandbox
 
 EMAIL, OLD, NEW = "anna@biuro.example", "trzy słonie w szafie", "pięć gęsi na rowerze"

@@ -38,7 +38,7 @@ from klucznik.services.installation import Installation
 from klucznik.services.issue import AlreadyHeld, Issued, issue
 from klucznik.services.limits import read_limits
 from klucznik.services.operator import set_operator
-from klucznik.services.renew import RenewalEnd, renew
+from klucznik.services.renewal.renew import RenewalEnd, renew
 from klucznik.services.revoke import Revoked, revoke
 from klucznik.services.ways_out import Turn, WaysOut
 from ksef_sandbox import Sandbox

@@ -16,13 +16,13 @@ from tests.klucznik.world import installed, some_nip
 from klucznik.domain.events import Kind
 from klucznik.domain.webhooks import DeliveryState, Disabled, Problem, Webhook
 from klucznik.errors import InputError
-from klucznik.services import webhooks
-from klucznik.services.deliver import CLAIMED_FOR, Deliverer
-from klucznik.services.events import tell_everything
 from klucznik.services.installation import Installation
-from klucznik.services.posting import Post
-from klucznik.services.telling import Outlets, tell_until_idle
-from klucznik.services.webhooks import Opened, Sent
+from klucznik.services.telling import webhooks
+from klucznik.services.telling.deliver import CLAIMED_FOR, Deliverer
+from klucznik.services.telling.events import tell_everything
+from klucznik.services.telling.posting import Post
+from klucznik.services.telling.rounds import Outlets, tell_until_idle
+from klucznik.services.telling.webhooks import Opened, Sent
 from ksef_sandbox import Sandbox
 
 OURS = Outlets(private_webhooks=True)

@@ -24,10 +24,9 @@ from klucznik.domain.onboarding import (
 )
 from klucznik.domain.roles import Principal, Role
 from klucznik.services import onboarding as onboardings
-from klucznik.services import webhooks
-from klucznik.services.account_links import make_link
-from klucznik.services.api_keys import make_key
-from klucznik.services.browser_sessions import open_session
+from klucznik.services.accounts.account_links import make_link
+from klucznik.services.accounts.api_keys import make_key
+from klucznik.services.accounts.browser_sessions import open_session
 from klucznik.services.engine import Engine
 from klucznik.services.imports import bring
 from klucznik.services.installation import Installation
@@ -35,7 +34,8 @@ from klucznik.services.invitations import invite
 from klucznik.services.issue import Issued, issue
 from klucznik.services.onboarding import rows
 from klucznik.services.operator import set_operator
-from klucznik.services.telling import Outlets, tell_until_idle
+from klucznik.services.telling import webhooks
+from klucznik.services.telling.rounds import Outlets, tell_until_idle
 
 NIP = "5265877635"
 

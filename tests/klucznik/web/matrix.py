@@ -33,8 +33,8 @@ from klucznik.domain.accounts import BrowserSession
 from klucznik.domain.roles import SCOPES, Role
 from klucznik.messages import words_for_pages
 from klucznik.server.app import create_app
-from klucznik.services.api_keys import make_key
-from klucznik.services.browser_sessions import open_session
+from klucznik.services.accounts.api_keys import make_key
+from klucznik.services.accounts.browser_sessions import open_session
 from klucznik.services.installation import Installation
 from klucznik.services.invitations import invite
 from ksef_sandbox import Sandbox

@@ -11,9 +11,9 @@ from pyotp import TOTP
 from tests.klucznik.web.worlds import browser, hashing_quickly
 from tests.klucznik.world import installed
 
-from klucznik.services.account_links import make_setup_link
+from klucznik.services.accounts.account_links import make_setup_link
 from klucznik.services.installation import Installation
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.rounds import Outlets
 from ksef_sandbox import Sandbox
 
 EMAIL = "anna@biuro.example"

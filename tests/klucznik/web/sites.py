@@ -28,7 +28,7 @@ from klucznik.domain.accounts import User
 from klucznik.domain.roles import Role
 from klucznik.operations.serving import served
 from klucznik.server.app import create_app
-from klucznik.services.browser_sessions import open_session
+from klucznik.services.accounts.browser_sessions import open_session
 from klucznik.services.engine import Engine
 from klucznik.services.installation import Installation
 from ksef_sandbox import Sandbox

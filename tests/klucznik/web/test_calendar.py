@@ -11,7 +11,7 @@ from tests.klucznik.world import installed
 from klucznik.domain.board import Order, Wanted
 from klucznik.domain.connections import Dated, Method
 from klucznik.domain.roles import Action, Role
-from klucznik.services.api_keys import make_key
+from klucznik.services.accounts.api_keys import make_key
 from klucznik.services.board import everything
 from klucznik.services.calendar import Event, Month, feed, month_page
 from klucznik.services.installation import Installation

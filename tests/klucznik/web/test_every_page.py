@@ -20,7 +20,7 @@ from klucznik.operations.serving import listen, served, url_of
 from klucznik.server.app import create_app
 from klucznik.server.demo import Demo, Signers
 from klucznik.server.demo_pages import demo_router
-from klucznik.services.account_links import make_setup_link
+from klucznik.services.accounts.account_links import make_setup_link
 
 pytestmark = IN_BROWSER
 

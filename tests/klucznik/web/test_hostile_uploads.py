@@ -19,7 +19,7 @@ from klucznik.domain.connections import Method
 from klucznik.domain.roles import Role
 from klucznik.keys.protect import PKCS12_ROUNDS
 from klucznik.server.app import create_app
-from klucznik.services.hashing import AT_ONCE, MOST_WAITING
+from klucznik.services.accounts.hashing import AT_ONCE, MOST_WAITING
 from klucznik.services.installation import Installation
 from klucznik.services.onboarding import ask_for_document
 from klucznik.storage.tables import metadata

@@ -9,7 +9,7 @@ from tests.klucznik.web.people import EMAIL, PASSWORD, Person, office
 from tests.klucznik.web.worlds import PUBLIC_URL, browser
 from tests.klucznik.world import some_nip
 
-from klucznik.services.telling import tell_until_idle
+from klucznik.services.telling.rounds import tell_until_idle
 from ksef_sandbox import Sandbox
 
 FRESH = "sto słoni na dachu"

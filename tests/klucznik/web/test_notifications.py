@@ -12,9 +12,9 @@ from tests.klucznik.world import installed, some_nip
 from klucznik.domain.accounts import Digest
 from klucznik.domain.roles import Role
 from klucznik.server.app import create_app
-from klucznik.services import webhooks
-from klucznik.services.browser_sessions import open_session
-from klucznik.services.telling import Outlets, tell_until_idle
+from klucznik.services.accounts.browser_sessions import open_session
+from klucznik.services.telling import webhooks
+from klucznik.services.telling.rounds import Outlets, tell_until_idle
 from klucznik.storage import users
 from ksef_sandbox import Sandbox
 

@@ -12,9 +12,9 @@ from tests.klucznik.web.worlds import some_user
 from klucznik.domain.accounts import BrowserSession, User
 from klucznik.domain.roles import Role
 from klucznik.errors import AccessDenied, InputError
-from klucznik.services import passkeys
-from klucznik.services.browser_sessions import open_session
-from klucznik.services.passkeys import Place
+from klucznik.services.accounts import passkeys
+from klucznik.services.accounts.browser_sessions import open_session
+from klucznik.services.accounts.passkeys import Place
 from klucznik.storage import users
 
 pytestmark = IN_BROWSER

@@ -14,7 +14,7 @@ from klucznik.domain.onboarding import Act, UnderWay, act_begun
 from klucznik.domain.roles import Role
 from klucznik.operations.serving import listen, served, url_of
 from klucznik.server.app import create_app
-from klucznik.services.browser_sessions import close_session, open_session
+from klucznik.services.accounts.browser_sessions import close_session, open_session
 from klucznik.services.onboarding import rows
 from ksef_sandbox import Sandbox
 

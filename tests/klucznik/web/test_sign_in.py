@@ -15,8 +15,8 @@ from klucznik.domain.accounts import HALF_LASTS, LINK_LASTS, LinkPurpose
 from klucznik.domain.audit import Event, Record
 from klucznik.domain.guesses import FREE, LONGEST_PAUSE, About
 from klucznik.services import audit
-from klucznik.services.account_links import make_setup_link
-from klucznik.services.browser_sessions import open_session
+from klucznik.services.accounts.account_links import make_setup_link
+from klucznik.services.accounts.browser_sessions import open_session
 from klucznik.services.installation import Installation
 from klucznik.storage import users
 from ksef_sandbox import Sandbox

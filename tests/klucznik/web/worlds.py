@@ -12,10 +12,10 @@ from klucznik.domain.accounts import User
 from klucznik.domain.roles import Role
 from klucznik.keys.passwords import Argon2
 from klucznik.server.app import create_app
-from klucznik.services.browser_sessions import open_session
-from klucznik.services.hashing import Hashing
+from klucznik.services.accounts.browser_sessions import open_session
+from klucznik.services.accounts.hashing import Hashing
 from klucznik.services.installation import Installation
-from klucznik.services.telling import Outlets
+from klucznik.services.telling.rounds import Outlets
 from klucznik.storage import users
 
 PUBLIC_URL = "https://klucznik.test"

@@ -2,7 +2,7 @@
 
 A renewal is an issuance that says what it replaces, so it is as durable and as careful as any other: limits first,
 interrupted ones are taken on again, nothing is asked for twice. What comes after it (hooks, the old certificates) is
-`services.deploy`.
+`services.renewal.deploy`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from klucznik.errors import (
     SignInRefused,
     SubjectBusy,
 )
-from klucznik.services import audit, login, renewals
+from klucznik.services import audit, login
 from klucznik.services.advance import held, load, take_lease
 from klucznik.services.installation import Installation
 from klucznik.services.outcomes import Issued, WaitingForLimits
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.renewals import Standing
+from klucznik.services.renewal import renewals
+from klucznik.services.renewal.renewals import Standing
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import Errand
 from klucznik.services.sign_in import SignedIn, Signer, sign_in, sign_out, signer_from_vault

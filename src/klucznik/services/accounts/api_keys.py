@@ -24,7 +24,7 @@ from klucznik.domain.identifiers import parse_nip
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import AccessDenied, InputError
 from klucznik.services import audit
-from klucznik.services.browser_sessions import hash_of
+from klucznik.services.accounts.browser_sessions import hash_of
 from klucznik.services.installation import Installation
 from klucznik.storage import api_keys
 

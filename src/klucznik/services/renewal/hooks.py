@@ -1,7 +1,7 @@
 """Programs that bring renewed certificates elsewhere: which there are, whether they can be trusted, and running one.
 
 A hook runs with our rights, so it must be a program that nobody else can change. It gets names and numbers in its
-environment, never a key, a password or a setting of ours. What is run when is `services.deploy`.
+environment, never a key, a password or a setting of ours. What is run when is `services.renewal.deploy`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from klucznik.domain.identifiers import Context
 
 DIRECTORY = Path("hooks", "deploy.d")
 TIME_LIMIT_S = 120.0
-# What a program finds of ours beside the names that `services.deploy` gives it. Everything else stays here.
+# What a program finds of ours beside the names that `services.renewal.deploy` gives it. Everything else stays here.
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 # As much of a program's words as is kept; more is read and dropped, so that no program hangs on a full pipe.
 _MOST_OUTPUT = 4096

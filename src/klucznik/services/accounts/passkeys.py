@@ -21,10 +21,10 @@ from sqlalchemy import Connection as Transaction
 from klucznik.domain.accounts import BrowserSession, Passkey, User
 from klucznik.domain.api_keys import LONGEST_NAME
 from klucznik.errors import AccessDenied, InputError
-from klucznik.services.browser_sessions import begin_session
+from klucznik.services.accounts.browser_sessions import begin_session
+from klucznik.services.accounts.passwords import Entered, entered, user_of
+from klucznik.services.accounts.second_factor import changed, new_codes, put_codes, second_factor_of
 from klucznik.services.installation import Installation
-from klucznik.services.passwords import Entered, entered, user_of
-from klucznik.services.second_factor import changed, new_codes, put_codes, second_factor_of
 from klucznik.storage import browser_sessions, passkeys, recovery_codes, users
 
 _ANSWER_WITHIN = timedelta(minutes=5)

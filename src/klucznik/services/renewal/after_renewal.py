@@ -11,9 +11,9 @@ from klucznik.domain.audit import Event
 from klucznik.domain.connections import Connection
 from klucznik.domain.identifiers import Context
 from klucznik.errors import InputError
-from klucznik.services import hooks
 from klucznik.services.connections import find_connection, record
 from klucznik.services.installation import Installation
+from klucznik.services.renewal import hooks
 from klucznik.storage import connections
 
 

@@ -16,11 +16,11 @@ from functools import partial
 from klucznik.domain.identifiers import Subject
 from klucznik.domain.notices import renewal_stopped
 from klucznik.errors import KlucznikError, KsefRefused, SignatureNeeded, SubjectBusy
-from klucznik.services.deploy import follow_up, open_follow_ups
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.renew import order_renewal
-from klucznik.services.renewals import running_out
+from klucznik.services.renewal.deploy import follow_up, open_follow_ups
+from klucznik.services.renewal.renew import order_renewal
+from klucznik.services.renewal.renewals import running_out
 from klucznik.storage import events
 
 SCAN_EVERY_S = 3600.0

@@ -30,7 +30,7 @@ from klucznik.domain.webhooks import (
 from klucznik.errors import InputError
 from klucznik.services import audit
 from klucznik.services.installation import Installation
-from klucznik.services.posting import Post
+from klucznik.services.telling.posting import Post
 from klucznik.storage import events, sealed_secrets, webhooks
 from klucznik.storage.races import alone
 

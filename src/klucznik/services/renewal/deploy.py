@@ -23,11 +23,12 @@ from klucznik.domain.connections import Connection
 from klucznik.domain.deployment import Deployment, DeploymentState, all_settled
 from klucznik.domain.issuance import Issuance
 from klucznik.errors import KlucznikError
-from klucznik.services import audit, hooks, retire
+from klucznik.services import audit
 from klucznik.services.advance import held, load, take_lease
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, Progress, Stage, unheard
-from klucznik.services.retire import KEEP_THEM, Retiring
+from klucznik.services.renewal import hooks, retire
+from klucznik.services.renewal.retire import KEEP_THEM, Retiring
 from klucznik.services.road import LEASE_LASTS
 from klucznik.services.see_through import wait_for_lease
 from klucznik.storage import certificates, connections, deployments, issuances, leases

@@ -30,12 +30,12 @@ from klucznik.domain.letters import (
 from klucznik.domain.notices import next_try
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError
-from klucznik.services.account_links import make_link
-from klucznik.services.browser_sessions import hash_of
-from klucznik.services.guesses import count_asking
+from klucznik.services.accounts.account_links import make_link
+from klucznik.services.accounts.browser_sessions import hash_of
+from klucznik.services.accounts.guesses import count_asking
 from klucznik.services.installation import Installation
-from klucznik.services.mail import Undelivered
-from klucznik.services.notices import Mail
+from klucznik.services.telling.mail import Undelivered
+from klucznik.services.telling.notices import Mail
 from klucznik.storage import account_links, invitations, letters, operators, sealed_secrets, users
 
 # Longer than sending takes: while a claim holds, nobody else sends the same.

@@ -17,7 +17,7 @@ from klucznik.clock import by_the_machine, stopwatch
 from klucznik.domain.events import Choice, PublicEvent
 from klucznik.errors import KlucznikError
 from klucznik.services.installation import Installation
-from klucznik.services.notices import put_down
+from klucznik.services.telling.notices import put_down
 from klucznik.storage import events, webhooks
 
 PAGE = 100

@@ -19,9 +19,9 @@ from klucznik.domain.roles import Role
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import InputError
 from klucznik.services import audit
-from klucznik.services.account_links import make_link
+from klucznik.services.accounts.account_links import make_link
 from klucznik.services.installation import Installation
-from klucznik.services.letters import put_account_link
+from klucznik.services.telling.letters import put_account_link
 from klucznik.storage import account_links, browser_sessions, letters, passkeys, users
 
 PAGE = 100

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from klucznik.domain.identifiers import Subject
 from klucznik.errors import KlucznikError
 from klucznik.services.advance import load
-from klucznik.services.deploy import FollowUp, follow_up, open_follow_ups
 from klucznik.services.installation import Installation
 from klucznik.services.progress import Listener, unheard
-from klucznik.services.renew import Renewal, RenewalEnd, renew
-from klucznik.services.retire import KEEP_THEM, Retiring
+from klucznik.services.renewal.deploy import FollowUp, follow_up, open_follow_ups
+from klucznik.services.renewal.renew import Renewal, RenewalEnd, renew
+from klucznik.services.renewal.retire import KEEP_THEM, Retiring
 
 # KSeF's limits on calls are kept by all together; more at once would only wait for each other.
 AT_ONCE = 8

@@ -18,10 +18,10 @@ from klucznik.domain.accounts import BrowserSession, Passkey, User
 from klucznik.domain.audit import Entry, Event
 from klucznik.errors import AccessDenied, InputError, StorageError
 from klucznik.services import audit
-from klucznik.services.browser_sessions import begin_session, hash_of
-from klucznik.services.guesses import Guesser, count_guess, forget_guesses
+from klucznik.services.accounts.browser_sessions import begin_session, hash_of
+from klucznik.services.accounts.guesses import Guesser, count_guess, forget_guesses
+from klucznik.services.accounts.passwords import Entered, entered, user_of
 from klucznik.services.installation import Installation
-from klucznik.services.passwords import Entered, entered, user_of
 from klucznik.storage import browser_sessions, passkeys, recovery_codes, sealed_secrets, users
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from functools import partial
 from klucznik.clock import by_the_machine
 from klucznik.domain.languages import Language
 from klucznik.errors import KlucznikError
-from klucznik.services import events, letters
-from klucznik.services.deliver import Deliverer
 from klucznik.services.installation import Installation
-from klucznik.services.notices import Mail, forget_what_is_old, look_for_ends, send_everything
-from klucznik.services.posting import Post
+from klucznik.services.telling import events, letters
+from klucznik.services.telling.deliver import Deliverer
+from klucznik.services.telling.notices import Mail, forget_what_is_old, look_for_ends, send_everything
+from klucznik.services.telling.posting import Post
 
 ROUND_EVERY_S = 1.0
 MAIL_EVERY_S = 5.0

@@ -25,7 +25,7 @@ from klucznik.domain.notices import DAYS_BEFORE, STALE_AFTER, Notice, due, expir
 from klucznik.domain.token_sunset import TOKEN_SUNSET
 from klucznik.errors import InputError
 from klucznik.services.installation import Installation
-from klucznik.services.mail import Letter, MailServer, Undelivered
+from klucznik.services.telling.mail import Letter, MailServer, Undelivered
 from klucznik.storage import certificates, connections, events, letters, notices, sealed_secrets, users
 
 # Longer than sending takes: while a claim holds, nobody else sends the same.

@@ -16,11 +16,11 @@ from klucznik.domain.roles import Role
 from klucznik.domain.values import InvalidValue
 from klucznik.errors import AccessDenied, InputError
 from klucznik.services import audit
-from klucznik.services.account_links import look_at_link, use_link
-from klucznik.services.browser_sessions import begin_session
-from klucznik.services.guesses import Guesser, count_guess, device_cookie, forget_guesses
+from klucznik.services.accounts.account_links import look_at_link, use_link
+from klucznik.services.accounts.browser_sessions import begin_session
+from klucznik.services.accounts.guesses import Guesser, count_guess, device_cookie, forget_guesses
 from klucznik.services.installation import Installation
-from klucznik.services.letters import put_password_changed
+from klucznik.services.telling.letters import put_password_changed
 from klucznik.storage import account_links, browser_sessions, passkeys, users
 from klucznik.storage.races import alone
 

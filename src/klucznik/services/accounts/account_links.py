@@ -14,7 +14,7 @@ from klucznik.domain.accounts import LINK_LASTS, AccountLink, LinkPurpose, User
 from klucznik.domain.audit import Entry, Event
 from klucznik.errors import AccessDenied
 from klucznik.services import audit
-from klucznik.services.browser_sessions import hash_of
+from klucznik.services.accounts.browser_sessions import hash_of
 from klucznik.services.installation import Installation
 from klucznik.storage import account_links, users
 

@@ -33,8 +33,8 @@ from klucznik.domain.webhooks import (
 from klucznik.errors import KlucznikError, StorageError
 from klucznik.services import audit
 from klucznik.services.installation import Installation
-from klucznik.services.posting import Post
-from klucznik.services.webhooks import secrets_of
+from klucznik.services.telling.posting import Post
+from klucznik.services.telling.webhooks import secrets_of
 from klucznik.storage import events, webhooks
 
 # Longer than an answer is waited for (`posting`): while a claim holds, nothing of it is on its way any more.

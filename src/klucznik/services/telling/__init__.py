@@ -1,0 +1,1 @@
+"""Others are told what happens: events numbered and followed, webhooks delivered, letters sent."""
