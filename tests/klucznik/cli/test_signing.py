@@ -136,15 +136,16 @@ class Terminal:
     process: subprocess.Popen[bytes]
     screen: int
     received: bytes = b""
+    read: int = 0  # characters of what is shown that somebody has waited for
 
     @property
     def shown(self) -> str:
         return self.received.decode(errors="ignore")
 
     def until(self, words: str) -> str:
-        """What is shown until these words come."""
-        before = len(self.shown)
-        while words not in self.shown[before:]:
+        """What is shown until these words come, since the words before; whatever came along with those counts."""
+        began = self.read
+        while (found := self.shown.find(words, began)) < 0:
             assert select.select([self.screen], [], [], 60)[0], self.shown
             try:
                 piece = os.read(self.screen, 65536)
@@ -152,7 +153,8 @@ class Terminal:
                 piece = b""
             assert piece, self.shown
             self.received += piece
-        return self.shown[before:]
+        self.read = found + len(words)
+        return self.shown[began : self.read]
 
     def type(self, text: str) -> None:
         os.write(self.screen, text.encode())
