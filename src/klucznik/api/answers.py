@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
@@ -15,6 +15,10 @@ from klucznik.services.accounts.idempotency import Answer, Claim
 from klucznik.views.parts import Json
 
 _JSON = "application/json"
+# For `responses` of a route: its answer brings what `located` says.
+LOCATED: dict[str, Any] = {
+    "headers": {"Location": {"description": "Where it is, or how it goes on", "schema": {"type": "string"}}}
+}
 
 
 def answered(
@@ -23,6 +27,11 @@ def answered(
     """What `shown` is as an answer of that shape."""
     body = model.model_validate(shown, from_attributes=False).model_dump_json()
     return Answer(status, {"content-type": _JSON, **(headers or {})}, body.encode())
+
+
+def located(request: Request, path: str) -> dict[str, str]:
+    """The `Location` of what was made, or of what tells how it goes on."""
+    return {"location": f"{request.scope['root_path']}{path}"}
 
 
 def sent(answer: Answer) -> Response:

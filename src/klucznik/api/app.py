@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from klucznik import api
 from klucznik.access.settings import WebSettings
 from klucznik.api import openapi, problems
+from klucznik.api.asked import only_known_parameters
 from klucznik.services.installation import Installation
 from klucznik.services.telling.events import Feed
 from klucznik.services.telling.rounds import Outlets
@@ -35,8 +36,9 @@ def create_api(klucznik: Installation, settings: WebSettings, outlets: Outlets, 
     app.state.settings = settings
     app.state.outlets = outlets
     app.state.feed = feed
+    app.state.routes = openapi.routes()
     for router in api.ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(only_known_parameters)])
     problems.add_handlers(app)
     return app
 

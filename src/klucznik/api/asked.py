@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import Depends, Header, Path
+from fastapi import Depends, Header, Path, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 
 from klucznik.access.gate import Caller
 from klucznik.access.keys import RequiresKey
@@ -42,6 +45,20 @@ Notify = Annotated[Caller, Depends(RequiresKey(Action.NOTIFY))]
 Invite = Annotated[Caller, Depends(RequiresKey(Action.INVITE))]
 Import = Annotated[Caller, Depends(RequiresKey(Action.IMPORT))]
 Disconnect = Annotated[Caller, Depends(RequiresKey(Action.DISCONNECT))]
+
+
+async def only_known_parameters(request: Request) -> None:
+    """Refuses a query with a parameter that the route does not have: a misspelt filter would find everything."""
+    known = set(_parameters(request.scope["route"].dependant))
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", name)} for name in unknown])
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for one in dependant.dependencies:
+        yield from _parameters(one)
 
 
 def company(caller: Caller, nip: str) -> Context:

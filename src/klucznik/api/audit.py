@@ -16,10 +16,9 @@ from klucznik.api.language import words_of
 from klucznik.api.models.audit import AuditPage
 from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
 from klucznik.api.problems import documented
-from klucznik.domain.audit import Event, Place, Wanted, company_of, moment
+from klucznik.domain.audit import Event, Wanted, company_of, moment
 from klucznik.errors import InputError
 from klucznik.services import audit as service
-from klucznik.services.timeline import is_place
 from klucznik.views.keeping import audit_row
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -70,10 +69,10 @@ async def list_audit(
         _exact(since),
         _exact(until),
     )
-    before = None if after is None else _place(after)
+    before = None if after is None else await service.place_of(caller.klucznik, *_marked(after))
     found = await service.page(caller.klucznik, wanted, before=before, size=limit + 1)
     page = found[:limit]
-    further = cursor_of(page[-1].at, page[-1].chain, str(page[-1].number)) if len(found) > limit else None
+    further = cursor_of(page[-1].at, service.mark_of(page[-1]).hex()) if len(found) > limit else None
     items = [audit_row(one, words_of(request), whole=bound is None) for one in page]
     return sent(answered(AuditPage, page_of(items, further), headers=link(request, further)))
 
@@ -87,9 +86,9 @@ def _exact(text: str | None) -> str | None:
         raise InputError("moment_malformed", value=text) from None
 
 
-def _place(cursor: str) -> Place:
-    at, chain, number = key_in(cursor, 3)
-    place = Place(at, chain, int(number) if number.isascii() and number.isdigit() and len(number) < 11 else -1)
-    if not is_place(place):
-        raise InputError("cursor_malformed")
-    return place
+def _marked(cursor: str) -> tuple[str, bytes]:
+    at, mark = key_in(cursor, 2)
+    try:
+        return at, bytes.fromhex(mark)
+    except ValueError:
+        raise InputError("cursor_malformed") from None

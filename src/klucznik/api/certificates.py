@@ -15,7 +15,7 @@ from klucznik.api.models.certificates import (
     SubjectLimits,
     VaultCertificateDetail,
 )
-from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
+from klucznik.api.paging import Cursor, Limit, cursor_of, link, page_of, serial_in
 from klucznik.api.problems import documented
 from klucznik.domain.identifiers import Context
 from klucznik.services import certificates as service
@@ -61,7 +61,7 @@ async def list_certificates(request: Request, caller: See, limit: Limit = 50, af
     found = await service.page_in_vault(
         caller.klucznik,
         size=limit + 1,
-        after=None if after is None else key_in(after, 1)[0],
+        after=None if after is None else serial_in(after),
         only=None if nip is None else Context.of_nip(nip),
     )
     page = found[:limit]

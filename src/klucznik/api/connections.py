@@ -28,6 +28,7 @@ from klucznik.api.paging import Cursor, Limit, link, page_of
 from klucznik.api.problems import documented
 from klucznik.domain.board import LONGEST_SEARCH, Order, Wanted, looked_for
 from klucznik.domain.connections import Health, Method, parse_connection_name
+from klucznik.errors import InputError
 from klucznik.services import connections as service
 from klucznik.services.board import board_page
 from klucznik.services.verify import verify
@@ -57,7 +58,10 @@ async def list_connections(
     """Connections, a page at a time. A page goes on only in the order and with the search of the page before."""
     nip_begins, name_has = looked_for(q or "")
     wanted = Wanted(nip_begins, name_has, method, health, attention, nip=caller.principal.nip)
-    page = await board_page(caller.klucznik, wanted, order, cursor=after, size=limit)
+    try:
+        page = await board_page(caller.klucznik, wanted, order, cursor=after, size=limit)
+    except InputError as error:  # the words of pages tell of an address
+        raise (InputError("cursor_malformed") if error.reason == "list_place_malformed" else error) from None
     items = [views.status(one) for one in page.rows]
     further = page.following
     return sent(answered(ConnectionPage, page_of(items, further), headers=link(request, further)))

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from klucznik.access.gate import settings_of
 from klucznik.access.told import check_sends_mail
-from klucznik.api.answers import IdempotencyKey, answered, once, sent
+from klucznik.api.answers import LOCATED, IdempotencyKey, answered, located, once, sent
 from klucznik.api.asked import Id, Import
 from klucznik.api.language import words_of
 from klucznik.api.models.invitations import CarryOut, CountedImport, ImportPage, LinePage, Links, NewImport
-from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
+from klucznik.api.paging import Cursor, Limit, cursor_of, id_in, key_in, link, page_of
 from klucznik.api.problems import documented
 from klucznik.errors import InputError
 from klucznik.services import imports as service
@@ -26,14 +26,20 @@ router = APIRouter(prefix="/imports", tags=["imports"])
 @router.get("", response_model=ImportPage, summary="List lists of companies")
 async def list_imports(request: Request, caller: Import, limit: Limit = 50, after: Cursor = None) -> Response:
     """Those that this key has brought, the newest first, a page at a time."""
-    last = None if after is None else key_in(after, 1)[0]
+    last = None if after is None else id_in(after)
     found = await service.page_of_imports(caller.klucznik, caller.principal, size=limit + 1, after=last)
     further = cursor_of(found[limit - 1].id) if len(found) > limit else None
     items = [views.bulk_import(one) for one in found[:limit]]
     return sent(answered(ImportPage, page_of(items, further), headers=link(request, further)))
 
 
-@router.post("", response_model=CountedImport, status_code=201, responses=documented(409), summary="Read a list")
+@router.post(
+    "",
+    response_model=CountedImport,
+    status_code=201,
+    responses={201: LOCATED, **documented(409)},
+    summary="Read a list",
+)
 async def bring_list(request: Request, caller: Import, body: NewImport, key: IdempotencyKey) -> Response:
     """Keeps the list to be looked at; nothing is done with its companies yet. Only invitations are made of it."""
 
@@ -48,7 +54,8 @@ async def bring_list(request: Request, caller: Import, body: NewImport, key: Ide
                 file_name=body.file_name,
                 note=claim.record,
             )
-        return answered(CountedImport, views.brought(brought), status=201)
+        where = located(request, f"/imports/{brought.bulk_import.id}")
+        return answered(CountedImport, views.brought(brought), status=201, headers=where)
 
     return await once(request, caller, key, body, work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -9,10 +10,10 @@ from starlette.responses import Response
 
 from klucznik.access.gate import Caller, settings_of
 from klucznik.access.told import check_sends_mail
-from klucznik.api.answers import IdempotencyKey, answered, once, sent
+from klucznik.api.answers import LOCATED, IdempotencyKey, answered, located, once, sent
 from klucznik.api.asked import Id, Invite, company
 from klucznik.api.models.invitations import Invitation, InvitationPage, Invited, NewInvitation, SendInvitation
-from klucznik.api.paging import Cursor, Limit, cursor_of, key_in, link, page_of
+from klucznik.api.paging import Cursor, Limit, cursor_of, id_in, link, page_of
 from klucznik.api.problems import documented
 from klucznik.domain.invitations import InvitationState
 from klucznik.services import invitations as service
@@ -32,7 +33,7 @@ async def list_invitations(
     state: Annotated[InvitationState | None, Query(description="Only those that have come so far")] = None,
 ) -> Response:
     """Those that this key has made, the newest first, a page at a time. Links are not among what is told."""
-    last = None if after is None else key_in(after, 1)[0]
+    last = None if after is None else id_in(after)
     found = await service.page_of_invitations(
         caller.klucznik, caller.principal, size=limit + 1, state=state, after=last
     )
@@ -43,7 +44,13 @@ async def list_invitations(
     return sent(answered(InvitationPage, page_of(items, further), headers=link(request, further)))
 
 
-@router.post("", response_model=Invited, status_code=201, responses=documented(404, 409), summary="Invite a company")
+@router.post(
+    "",
+    response_model=Invited,
+    status_code=201,
+    responses={201: LOCATED, **documented(404, 409)},
+    summary="Invite a company",
+)
 async def invite(request: Request, caller: Invite, body: NewInvitation, key: IdempotencyKey) -> Response:
     """The link is in this answer and in no other; with `send` it goes to the company alone, by a letter.
 
@@ -56,7 +63,7 @@ async def invite(request: Request, caller: Invite, body: NewInvitation, key: Ide
     async def work(claim: Claim) -> Answer:
         if body.send:
             sent_to = claim.made or await _send_new(request, caller, body, claim)
-            return await _looked_at(caller, sent_to, Invited, status=201)
+            return await _looked_at(caller, sent_to, Invited, status=201, headers=_where(request, sent_to))
         if claim.made is not None:  # its link was told to nobody
             made = await service.renew_link(caller.klucznik, caller.principal, claim.made, days=body.days)
         else:
@@ -69,7 +76,7 @@ async def invite(request: Request, caller: Invite, body: NewInvitation, key: Ide
                 days=body.days,
                 note=claim.record,
             )
-        return _told(request, caller, made, status=201)
+        return _told(request, caller, made, status=201, headers=_where(request, made.invitation.id))
 
     return await once(request, caller, key, body, work)
 
@@ -89,7 +96,7 @@ async def get_invitation(caller: Invite, invitation_id: Id) -> Response:
 async def renew_invitation_link(request: Request, caller: Invite, invitation_id: Id) -> Response:
     """The link before and the browsers it has opened lead nowhere any more. Repeated, it gives yet another one."""
     made = await service.renew_link(caller.klucznik, caller.principal, invitation_id)
-    return sent(_told(request, caller, made, status=200))
+    return sent(_told(request, caller, made))
 
 
 @router.post(
@@ -137,12 +144,19 @@ async def _send_new(request: Request, caller: Caller, body: NewInvitation, claim
     return made.id
 
 
-async def _looked_at(caller: Caller, invitation_id: str, model: type[Invitation], *, status: int = 200) -> Answer:
+async def _looked_at(
+    caller: Caller,
+    invitation_id: str,
+    model: type[Invitation],
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """As it is now, without its link."""
     found = await service.one_invitation(caller.klucznik, caller.principal, invitation_id)
     delivery, now = await delivery_of_invitation(caller.klucznik, found.id), caller.klucznik.clock.now()
     shown = views.invitation(found, now, delivery)
-    return answered(model, {**shown, "link": None} if model is Invited else shown, status=status)
+    return answered(model, {**shown, "link": None} if model is Invited else shown, status=status, headers=headers)
 
 
 def _page(request: Request) -> str:
@@ -150,6 +164,17 @@ def _page(request: Request) -> str:
     return f"{settings_of(request).public_url}/i/"
 
 
-def _told(request: Request, caller: Caller, made: service.Invited, *, status: int) -> Answer:
-    link = _page(request) + made.token
-    return answered(Invited, views.invited(made.invitation, link, caller.klucznik.clock.now()), status=status)
+def _where(request: Request, invitation_id: str) -> dict[str, str]:
+    return located(request, f"/invitations/{invitation_id}")
+
+
+def _told(
+    request: Request,
+    caller: Caller,
+    made: service.Invited,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    shown = views.invited(made.invitation, _page(request) + made.token, caller.klucznik.clock.now())
+    return answered(Invited, shown, status=status, headers=headers)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from klucznik.access.gate import Caller
-from klucznik.api.answers import IdempotencyKey, answered, once, sent
+from klucznik.api.answers import IdempotencyKey, answered, located, once, sent
 from klucznik.api.asked import NIP, Id, Issue, Nip, See, company, connected
 from klucznik.api.language import words_of
 from klucznik.api.models.issuances import Cancelled, IssuanceDetail, IssuancePage, NewIssuance, Ordered
@@ -112,7 +112,7 @@ async def order_issuance(
             issuance_id = found.id
         await until_it_ends(caller.klucznik, issuance_id, seconds=wait_s)
         status = await one_issuance(caller.klucznik, issuance_id)
-        headers = {"location": f"{request.scope['root_path']}/issuances/{issuance_id}"}
+        headers = located(request, f"/issuances/{issuance_id}")
         if wait_s:
             headers["preference-applied"] = f"wait={wait_s}"
         certificates = await issued_by(caller.klucznik, status)

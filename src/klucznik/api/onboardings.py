@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from klucznik.api.answers import IdempotencyKey, answered, once, sent
+from klucznik.api.answers import LOCATED, IdempotencyKey, answered, located, once, sent
 from klucznik.api.asked import Connect, Grant, Id, Issue, Revoke
 from klucznik.api.language import words_of
 from klucznik.api.models.onboardings import (
@@ -61,14 +61,18 @@ async def list_onboardings(request: Request, caller: Connect, limit: Limit = 50,
 
 
 @router.post(
-    "", response_model=Onboarding, status_code=201, responses=documented(404, 409), summary="Begin an onboarding"
+    "",
+    response_model=Onboarding,
+    status_code=201,
+    responses={201: LOCATED, **documented(404, 409)},
+    summary="Begin an onboarding",
 )
 async def begin_onboarding(request: Request, caller: Connect, body: NewOnboarding, key: IdempotencyKey) -> Response:
     """Sets a company on its way. What this key has begun for it and not ended is gone on with."""
 
     async def work(_: Claim) -> Answer:
         new = await service.begin(caller.klucznik, body.nip, by=caller.principal, name=body.name)
-        return answered(Onboarding, views.onboarding(new, words_of(request)), status=201)
+        return _told(request, new, 201)
 
     return await once(request, caller, key, body, work)
 
@@ -135,7 +139,7 @@ async def get_document(caller: Connect, onboarding: Id) -> Response:
 @router.post(
     "/{onboarding}/signed-document",
     response_model=HandedIn,
-    responses={202: {"model": Onboarding, "description": "KSeF is still checking"}, **documented(404, 409)},
+    responses={202: {"model": Onboarding, "description": "KSeF is still checking", **LOCATED}, **documented(404, 409)},
     openapi_extra=_SIGNED,
     summary="Hand in the signed document",
 )
@@ -169,7 +173,7 @@ async def look_at_limits(
     "/{onboarding}/confirmation",
     response_model=Onboarding,
     status_code=202,
-    responses=documented(404, 409),
+    responses={202: LOCATED, **documented(404, 409)},
     summary="Order what is missing",
 )
 async def confirm_onboarding(request: Request, caller: Issue, onboarding: Id, body: Confirmation) -> Response:
@@ -193,7 +197,7 @@ async def follow_onboarding(caller: Connect, onboarding: Id) -> Response:
     "/{onboarding}/remedies/wait",
     response_model=Onboarding,
     status_code=202,
-    responses=documented(404, 409),
+    responses={202: LOCATED, **documented(404, 409)},
     summary="Out of a refusal: wait for the limits",
 )
 async def wait_for_limits(request: Request, caller: Issue, onboarding: Id, body: Confirmation) -> Response:
@@ -221,7 +225,7 @@ async def proposed_grant(
 @router.post(
     "/{onboarding}/remedies/grant",
     response_model=ConnectedByGrant,
-    responses={202: {"model": Onboarding, "description": "KSeF is still granting"}, **documented(404, 409)},
+    responses={202: {"model": Onboarding, "description": "KSeF is still granting", **LOCATED}, **documented(404, 409)},
     summary="Let the operator in",
 )
 async def grant_permission(request: Request, caller: Grant, onboarding: Id, body: GrantOrder) -> Response:
@@ -241,7 +245,7 @@ async def grant_permission(request: Request, caller: Grant, onboarding: Id, body
 @router.post(
     "/{onboarding}/remedies/revoke",
     response_model=RevokedForRoom,
-    responses={202: {"model": Onboarding, "description": "KSeF is still revoking"}, **documented(404, 409)},
+    responses={202: {"model": Onboarding, "description": "KSeF is still revoking", **LOCATED}, **documented(404, 409)},
     summary="Out of a refusal: revoke certificates",
 )
 async def revoke_from_refusal(request: Request, caller: Revoke, onboarding: Id, body: RevocationOrder) -> Response:
@@ -290,4 +294,9 @@ def _place_in(cursor: str) -> tuple[datetime, str]:
 
 
 def _shown(request: Request, value: domain.Onboarding, status: int = 200) -> Response:
-    return sent(answered(Onboarding, views.onboarding(value, words_of(request)), status=status))
+    return sent(_told(request, value, status))
+
+
+def _told(request: Request, value: domain.Onboarding, status: int) -> Answer:
+    where = {} if status == 200 else located(request, f"/onboardings/{value.id}")
+    return answered(Onboarding, views.onboarding(value, words_of(request)), status=status, headers=where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -24,6 +25,8 @@ Cursor = Annotated[
         examples=["WyI1MjY1ODc3NjM1Il0"],
     ),
 ]
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_SERIAL = re.compile(r"[0-9A-F]{16}", re.ASCII)
 
 
 def cursor_of(*key: str) -> str:
@@ -45,6 +48,23 @@ def key_in(cursor: str, parts: int) -> list[str]:
     if found != key or len(found) != parts:
         raise InputError("cursor_malformed")
     return found
+
+
+def id_in(cursor: str) -> str:
+    """The id of what a page ended with; raises InputError ``cursor_malformed``."""
+    return _one(cursor, _ID)
+
+
+def serial_in(cursor: str) -> str:
+    """The serial number of the certificate that a page ended with; raises InputError ``cursor_malformed``."""
+    return _one(cursor, _SERIAL)
+
+
+def _one(cursor: str, form: re.Pattern[str]) -> str:
+    (name,) = key_in(cursor, 1)
+    if not form.fullmatch(name):
+        raise InputError("cursor_malformed")
+    return name
 
 
 def link(request: Request, cursor: str | None) -> dict[str, str]:

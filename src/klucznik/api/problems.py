@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from klucznik.access.gate import installation_of
@@ -188,13 +189,23 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if reason is None:  # a body that is no text
         return await _malformed(request, ())
     answer = problem(request, AccessDenied(reason))
-    answer.headers.update(error.headers or {})
+    if error.status_code == 405:  # the framework names those of one route alone
+        answer.headers["allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be done at this address."""
+    here = [one for one in request.app.state.routes if one.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for one in here for method in one.methods})
 
 
 async def _on_malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for these alone
-    return await _malformed(request, [_field(request, one) for one in error.errors()])
+    found = [_field(request, one) for one in error.errors()]
+    if any(one.code == "not_json" for one in found) and not _says_json(request):
+        found = [_told(request, "header", "/content-type", "not_sent_as_json")]
+    return await _malformed(request, found)
 
 
 async def _malformed(request: Request, errors: Sequence[FieldProblem]) -> Response:
@@ -210,6 +221,12 @@ async def _on_surprise(request: Request, _: Exception) -> Response:
     return problem(request, KlucznikError("api_failed"))
 
 
+def _says_json(request: Request) -> bool:
+    """Whether the body was sent as JSON; many programs send a form unless they are told otherwise."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
 _CODES = {
     "missing": "missing",
     "extra_forbidden": "unknown",
@@ -217,7 +234,14 @@ _CODES = {
     "model_attributes_type": "not_json",
     "enum": "not_one_of_these",
     "literal_error": "not_one_of_these",
+    "less_than_equal": "too_large",
+    "greater_than_equal": "too_small",
+    "string_too_long": "too_long",
+    "string_too_short": "too_short",
+    "string_pattern_mismatch": "not_of_this_form",
 }
+# Where the framework says what would have been right.
+_EXPECTED = ("expected", "le", "ge", "max_length", "min_length", "pattern")
 
 
 def _field(request: Request, error: dict[str, Any]) -> FieldProblem:
@@ -226,13 +250,14 @@ def _field(request: Request, error: dict[str, Any]) -> FieldProblem:
     code = _CODES.get(error["type"], "malformed")
     if code == "not_json":
         path = []
-    expected = str(error.get("ctx", {}).get("expected", ""))
-    return FieldProblem(
-        where=str(where),
-        pointer="".join(f"/{_escaped(part)}" for part in path),
-        code=code,
-        detail=words_of(request).say(f"problem.field.{code}", expected=expected),
-    )
+    context = error.get("ctx", {})
+    expected = next((str(context[name]) for name in _EXPECTED if name in context), "")
+    return _told(request, str(where), "".join(f"/{_escaped(part)}" for part in path), code, expected)
+
+
+def _told(request: Request, where: str, pointer: str, code: str, expected: str = "") -> FieldProblem:
+    detail = words_of(request).say(f"problem.field.{code}", expected=expected)
+    return FieldProblem(where=where, pointer=pointer, code=code, detail=detail)
 
 
 def _escaped(part: object) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from klucznik.access.gate import Caller
 from klucznik.access.told import outlets_of
-from klucznik.api.answers import IdempotencyKey, answered, once, sent
+from klucznik.api.answers import LOCATED, IdempotencyKey, answered, located, once, sent
 from klucznik.api.asked import Id, Notify, company
 from klucznik.api.models.webhooks import (
     DeliveryPage,
@@ -44,7 +44,7 @@ async def list_webhooks(caller: Notify) -> Response:
     "",
     response_model=OpenedWebhook,
     status_code=201,
-    responses=documented(404, 409),
+    responses={201: LOCATED, **documented(404, 409)},
     summary="Make a webhook",
 )
 async def make_webhook(request: Request, caller: Notify, body: NewWebhook, key: IdempotencyKey) -> Response:
@@ -56,7 +56,8 @@ async def make_webhook(request: Request, caller: Notify, body: NewWebhook, key: 
     async def work(claim: Claim) -> Answer:
         if claim.made is not None:  # its secret was told to nobody
             there = await _one(caller, claim.made)
-            return answered(OpenedWebhook, views.opened(await service.rotate(caller.klucznik, there)), status=201)
+            made = await service.rotate(caller.klucznik, there)
+            return _opened(request, made)
         async with outlets_of(request).post() as post:
             made = await service.make(
                 caller.klucznik,
@@ -67,7 +68,7 @@ async def make_webhook(request: Request, caller: Notify, body: NewWebhook, key: 
                 created_by=caller.principal.id,
                 note=claim.record,
             )
-        return answered(OpenedWebhook, views.opened(made), status=201)
+        return _opened(request, made)
 
     return await once(request, caller, key, body, work)
 
@@ -111,13 +112,13 @@ async def rotate_secret(caller: Notify, webhook_id: Id) -> Response:
     "/{webhook_id}/test",
     status_code=202,
     response_class=Response,
-    responses=documented(404, 409),
+    responses={202: LOCATED, **documented(404, 409)},
     summary="Send a webhook a test event",
 )
-async def test_webhook(caller: Notify, webhook_id: Id) -> Response:
+async def test_webhook(request: Request, caller: Notify, webhook_id: Id) -> Response:
     """Sends `webhook.test`, to this webhook alone. What came of it is among its deliveries."""
     await service.ping(caller.klucznik, await _one(caller, webhook_id))
-    return Response(status_code=202)
+    return Response(status_code=202, headers=located(request, f"/webhooks/{webhook_id}/deliveries"))
 
 
 @router.get(
@@ -136,13 +137,13 @@ async def list_deliveries(request: Request, caller: Notify, webhook_id: Id, afte
 @router.post(
     "/{webhook_id}/deliveries/{delivery_id}/replay",
     status_code=202,
-    responses=documented(404, 409),
+    responses={202: LOCATED, **documented(404, 409)},
     summary="Send a delivery once more",
 )
-async def replay_delivery(caller: Notify, webhook_id: Id, delivery_id: DeliveryId) -> Response:
+async def replay_delivery(request: Request, caller: Notify, webhook_id: Id, delivery_id: DeliveryId) -> Response:
     """With the `webhook-id` it has: a receiver that has it already may drop it."""
     await service.replay(caller.klucznik, await _one(caller, webhook_id), delivery_id)
-    return Response(status_code=202)
+    return Response(status_code=202, headers=located(request, f"/webhooks/{webhook_id}/deliveries"))
 
 
 @router.post(
@@ -159,6 +160,11 @@ async def replay_since(caller: Notify, webhook_id: Id, body: Replay) -> Response
 
 async def _one(caller: Caller, webhook_id: str) -> domain.Webhook:
     return await service.find(caller.klucznik, webhook_id, nip=caller.principal.nip)
+
+
+def _opened(request: Request, made: service.Opened) -> Answer:
+    where = located(request, f"/webhooks/{made.webhook.id}")
+    return answered(OpenedWebhook, views.opened(made), status=201, headers=where)
 
 
 def _shown(value: domain.Webhook) -> Response:

@@ -31,6 +31,7 @@ from klucznik.web.pages import STATIC, render, told
 
 _log = logging.getLogger("klucznik.server")
 
+_API = "/api/"
 _MEANT = {401: "key_unknown", 404: "page_unknown", 405: "page_unknown"}
 # Where somebody proves who they are who asks for a page too early.
 _DOORS = {"not_signed_in": "/sign-in", "second_factor_needed": "/sign-in/second", "proof_needed": "/prove"}
@@ -73,7 +74,7 @@ async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _of_the_api(scope: Scope) -> bool:
-    return str(scope["path"]).startswith(f"{PREFIX}/")
+    return f"{scope['path']}/".startswith(_API)
 
 
 class _Static(StaticFiles):
@@ -111,7 +112,7 @@ async def _on_surprise(request: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for these alone
-    if _of_the_api(request.scope):  # with a line break in its path, which no router takes for a path
+    if _of_the_api(request.scope):  # beside every version; a line break in a path, which no router takes for one
         return problems.problem(request, AccessDenied("route_unknown"))
     reason = _MEANT.get(error.status_code)
     answer = await _on_error(request, InputError("form_malformed") if reason is None else AccessDenied(reason))

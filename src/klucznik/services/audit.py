@@ -32,6 +32,7 @@ from klucznik.domain.audit import (
 from klucznik.domain.environments import Environment
 from klucznik.domain.events import happenings
 from klucznik.domain.identifiers import Subject
+from klucznik.errors import InputError
 from klucznik.keys.vault import Vault
 from klucznik.storage import audit, events
 
@@ -247,6 +248,19 @@ async def newest(installation: Installation, *, after: str = "") -> list[Record]
         return audit.newest(connection, Wanted(), limit=PAGE, before=None if before is None else before.place)
 
     return await installation.database.read(read)
+
+
+def mark_of(row: Record) -> bytes:
+    """Names a row to those who may know neither its chain nor its number; whoever has not seen it cannot guess it."""
+    return row.mac[: audit.MARK_BYTES]
+
+
+async def place_of(installation: Installation, at: str, mark: bytes) -> Place:
+    """Where the row of that moment and that mark stands; raises InputError ``cursor_malformed``."""
+    found = await installation.database.read(lambda connection: audit.marked(connection, at, mark))
+    if found is None:
+        raise InputError("cursor_malformed")
+    return found
 
 
 async def page(installation: Installation, wanted: Wanted, *, before: Place | None, size: int) -> list[Record]:

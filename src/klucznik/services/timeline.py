@@ -85,11 +85,6 @@ async def named(installation: Installation, records: Sequence[Record]) -> list[t
     return [_by(one, names) for one in records]
 
 
-def is_place(place: Place) -> bool:
-    """Whether a row could stand there, whoever says so."""
-    return bool(_AT.fullmatch(place.at) and _CHAIN.fullmatch(place.chain)) and 0 <= place.number < 1 << 31
-
-
 def _by(record: Record, names: Mapping[str, str]) -> tuple[By, str | None]:
     kind, _, actor = record.actor.partition(":")
     by = By(kind) if kind in (By.USER, By.KEY, By.INVITATION) else By.KLUCZNIK
@@ -112,6 +107,7 @@ def _place(cursor: str) -> Place:
         place = Place(str(at), str(chain), int(number))
     except (ValueError, TypeError, OverflowError):
         raise InputError("list_place_malformed") from None
-    if not is_place(place):
+    # Whatever could stand there, whoever says so.
+    if not (_AT.fullmatch(place.at) and _CHAIN.fullmatch(place.chain) and 0 <= place.number < 1 << 31):
         raise InputError("list_place_malformed")
     return place

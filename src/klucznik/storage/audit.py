@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, literal, select, tuple_
+from sqlalchemy import Connection, Row, Select, func, literal, select, tuple_
 
 from klucznik.domain.audit import Head, Place, Record, Wanted
 from klucznik.storage.schema import audit_heads, audit_log
 from klucznik.storage.written_out import in_words_of
 
 _PAGE = 500
+# How much of its MAC tells a row from every other.
+MARK_BYTES = 16
 _COLUMNS = tuple(audit_log.c[name] for name in Record._fields)
 
 # With every step of an issuance.
@@ -90,6 +92,14 @@ def row_at(connection: Connection, chain: str, number: int) -> Record | None:
         select(*_COLUMNS).where(audit_log.c.chain == chain, audit_log.c.number == number)
     ).one_or_none()
     return None if row is None else _record(row)
+
+
+def marked(connection: Connection, at: str, mark: bytes) -> Place | None:
+    """The place of the row of that moment whose MAC begins so."""
+    table = audit_log
+    wanted = (table.c.at == at, func.substr(table.c.mac, 1, MARK_BYTES) == mark)
+    row = connection.execute(select(table.c.at, table.c.chain, table.c.number).where(*wanted)).first()
+    return None if row is None else Place(*row)
 
 
 def of_issuance(connection: Connection, chain: str, issuance_id: str, event: str) -> list[Record]:

@@ -7,6 +7,7 @@ import httpx
 from tests.klucznik.api.worlds import connected, program, reason
 from tests.klucznik.world import context_of, installed, some_nip
 
+from klucznik.api.paging import cursor_of, key_in
 from klucznik.domain.audit import Head, Record
 from klucznik.services import audit
 from klucznik.services.renewal.after_renewal import change_after_renewal
@@ -76,6 +77,7 @@ async def test_what_cannot_be_looked_for_is_told(ksef: Sandbox, tmp_path: Path) 
             ({"until": "2026-02-30T00:00:00Z"}, "moment_malformed"),
             ({"after": "WyJhIiwiYiIsImMiXQ"}, "cursor_malformed"),
             ({"after": "x"}, "cursor_malformed"),
+            ({"after": cursor_of("2026-11-23T14:05:00.000000Z", "00" * 16)}, "cursor_malformed"),
         ):
             refused = await caller.get("/audit", params=query)
             assert (refused.status_code, reason(refused)) == (422, why), query
@@ -99,3 +101,15 @@ async def test_a_key_of_one_company_sees_its_part_and_nothing_of_the_machine(kse
             assert other not in str(told)
             refused = await bound.get("/audit", params={"nip": other})
             assert (refused.status_code, reason(refused)) == (404, "not_connected")
+
+
+async def test_a_cursor_tells_neither_the_subject_nor_how_much_was_done(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik:
+        mine = await connected(klucznik, ksef)
+        async with program(klucznik, "audit", nip=mine) as bound:
+            page = (await bound.get("/audit", params={"limit": 2})).json()
+            at, mark = key_in(page["next"], 2)
+            assert at == page["items"][-1]["at"]
+            assert len(bytes.fromhex(mark)) == 16
+            told = await all_of(bound, limit=2)
+        assert len(told) == len({json.dumps(one) for one in told}) > 4

@@ -23,7 +23,7 @@ async def test_the_list_is_paged_by_key_and_a_page_leads_to_the_next(ksef: Sandb
         assert seen == nips
         assert (await caller.get("/connections?health=blocked")).json()["items"] == []
         for cursor in ("x", "WzFd", "WyJhIl0", "AAAA"):
-            assert reason(await caller.get("/connections", params={"after": cursor})) == "list_place_malformed"
+            assert reason(await caller.get("/connections", params={"after": cursor})) == "cursor_malformed"
         for cursor in ("x", "WzFd", "AAAA", "WyJcdTAwMDAiXQ"):
             assert reason(await caller.get("/certificates", params={"after": cursor})) == "cursor_malformed"
         searched = (await caller.get("/connections", params={"q": nips[1][:9], "order": "urgent"})).json()["items"]

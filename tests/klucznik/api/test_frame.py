@@ -13,8 +13,10 @@ from tests.klucznik.world import installed, some_nip
 from tests.project import source
 
 from klucznik.access.headers import LARGEST_BODY
+from klucznik.api.asked import NIP
 from klucznik.api.language import preferred
 from klucznik.api.openapi import routes, scope_of
+from klucznik.api.paging import cursor_of
 from klucznik.domain.roles import SCOPES
 from klucznik.errors import KlucznikError
 from klucznik.messages import LANGUAGES, words_for_pages
@@ -78,7 +80,10 @@ async def test_what_is_not_served_is_a_problem_too(ksef: Sandbox, tmp_path: Path
         assert reason(await caller.get("/no/such/route")) == "route_unknown"
         refused = await caller.put("/connections")
         assert (refused.status_code, reason(refused)) == (405, "method_not_allowed")
-        assert "GET" in refused.headers["allow"]
+        assert refused.headers["allow"] == "GET"
+        assert (await caller.put("/issuances")).headers["allow"] == "GET, POST"
+        assert (await caller.post(f"/connections/{some_nip()}")).headers["allow"] == "DELETE, GET, PATCH"
+        assert reason(await caller.get("/../v2/connections")) == "route_unknown"
         large = await caller.post("/anything", content=b"x" * (LARGEST_BODY + 1))
         assert (large.status_code, reason(large)) == (413, "body_too_large")
 
@@ -96,9 +101,38 @@ async def test_a_malformed_request_is_told_field_by_field_and_never_quoted(ksef:
         assert [one["code"] for one in no_json.json()["errors"]] == ["not_json"]
         query = await caller.get("/connections", params={"limit": "0", "method": "magic"})
         assert {one["pointer"]: one["code"] for one in query.json()["errors"]} == {
-            "/limit": "malformed",
+            "/limit": "too_small",
             "/method": "not_one_of_these",
         }
+
+
+async def test_a_misspelt_filter_is_told_instead_of_finding_everything(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        for path in ("/audit", "/issuances", "/webhooks"):
+            refused = await caller.get(path, params={"NIP": some_nip()})
+            assert [(one["where"], one["pointer"], one["code"]) for one in refused.json()["errors"]] == [
+                ("query", "/NIP", "unknown")
+            ]
+
+
+async def test_what_would_have_been_right_is_told(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        many = (await caller.get("/issuances", params={"limit": 1000})).json()["errors"]
+        assert [(one["code"], one["detail"]) for one in many] == [("too_large", "Allowed is 200 at most.")]
+        (dashed,) = (await caller.get("/issuances", params={"nip": "526-587-76-35"})).json()["errors"]
+        assert dashed["code"] == "not_of_this_form"
+        assert NIP in dashed["detail"]
+        form = {"content-type": "application/x-www-form-urlencoded", "idempotency-key": "1"}
+        (unsaid,) = (await caller.post("/onboardings", content="{}", headers=form)).json()["errors"]
+        assert (unsaid["where"], unsaid["pointer"], unsaid["code"]) == ("header", "/content-type", "not_sent_as_json")
+
+
+async def test_a_cursor_of_another_list_is_told_everywhere(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        for path in ("connections", "certificates", "issuances", "onboardings", "invitations", "imports", "audit"):
+            for cursor in ("garbage", cursor_of("1"), cursor_of("1", "2"), "é"):
+                refused = await caller.get(f"/{path}", params={"after": cursor})
+                assert (refused.status_code, reason(refused)) == (422, "cursor_malformed"), path
 
 
 async def test_a_problem_speaks_the_language_that_is_asked_for_and_names_the_request(
@@ -190,3 +224,17 @@ async def test_a_path_that_no_router_takes_for_one_is_still_a_problem(ksef: Sand
     async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
         answer = await caller.get("/connections/%0A")
         assert (answer.status_code, reason(answer)) == (404, "route_unknown")
+
+
+async def test_what_is_made_says_where_it_is_also_when_it_is_told_again(ksef: Sandbox, tmp_path: Path) -> None:
+    async with installed(tmp_path, ksef) as klucznik, program(klucznik) as caller:
+        for path, body in (
+            ("/onboardings", {"nip": some_nip()}),
+            ("/invitations", {"nip": some_nip()}),
+            ("/imports", {"csv": f"nip\n{some_nip()}\n", "file_name": "a.csv"}),
+        ):
+            for replayed in (None, "true"):
+                made = await caller.post(path, json=body, headers={"idempotency-key": path})
+                assert (made.status_code, made.headers.get("idempotency-replayed")) == (201, replayed), made.text
+                there = await caller.get(made.headers["location"].removeprefix("/api/v1"))
+                assert there.json()["id"] == made.json()["id"]
