@@ -22,7 +22,7 @@ router = APIRouter()
 
 Proved = Annotated[Visitor, Depends(RequiresProof(Action.ADMINISTER))]
 DAYS = (30, 90, 180, 365)
-OVERLAP_HOURS = (24, 72, 168, 1, 0)
+OVERLAP_HOURS = (1, 24, 72, 168, 0)
 KeyId = Annotated[str, Path(max_length=32)]
 # In the order of what they let a program do.
 _SCOPES = [action.value for action in Action if action in SCOPES]
