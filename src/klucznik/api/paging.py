@@ -26,7 +26,7 @@ Cursor = Annotated[
     ),
 ]
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_SERIAL = re.compile(r"[0-9A-F]{16}", re.ASCII)
+_SERIAL = re.compile(r"[0-9A-F]{16,40}", re.ASCII)  # KSeF documents 16 and checks nothing
 
 
 def cursor_of(*key: str) -> str:
