@@ -172,7 +172,7 @@ async def verify(installation: Installation, known: Iterable[Head] = ()) -> Veri
     Args:
         known: heads that were exported earlier; each must still be there.
     """
-    return await installation.database.read(lambda connection: _verify(connection, installation.vault, known))
+    return await installation.database.survey(lambda connection: _verify(connection, installation.vault, known))
 
 
 def _verify(connection: Connection, vault: Vault, known: Iterable[Head]) -> Verified:

@@ -48,6 +48,9 @@ class Dialect(Protocol):
     async def run(self, call: Callable[[], T]) -> T:
         """`call`, on whichever thread is right."""
 
+    async def run_apart(self, call: Callable[[Engine], T]) -> T:
+        """`call`, where it may last without anybody waiting for it."""
+
     def again(self, error: SQLAlchemyError) -> bool:
         """Whether the same transaction may well succeed when it is done once more."""
 
@@ -94,6 +97,10 @@ class Database:
         """Run `work` against one consistent view. It must not write."""
         return await self._dialect.run(lambda: self._run(work, writing=False))
 
+    async def survey(self, work: Callable[[Connection], T]) -> T:
+        """As `read`, for work that goes through a great many rows: others read and write meanwhile."""
+        return await self._dialect.run_apart(lambda engine: self._run(work, writing=False, engine=engine))
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction. When this returns, it is on disk."""
         return await self._dialect.run(lambda: self._run(work, writing=True))
@@ -110,20 +117,20 @@ class Database:
     def close(self) -> None:
         self._dialect.close()
 
-    def _run(self, work: Callable[[Connection], T], *, writing: bool) -> T:
+    def _run(self, work: Callable[[Connection], T], *, writing: bool, engine: Engine | None = None) -> T:
         begin = self._dialect.begin_write if writing else self._dialect.begin_read
         attempt = 1
         while True:
             try:
-                return self._once(work, begin)
+                return self._once(work, begin, engine or self._dialect.engine)
             except SQLAlchemyError as error:
                 if attempt == _ATTEMPTS or not self._dialect.again(error):
                     # SQLAlchemy's own text shows statement and parameters; neither may reach a log or a screen.
                     raise StorageError(self._dialect.reason(error), file=self.shown) from None
             attempt += 1
 
-    def _once(self, work: Callable[[Connection], T], begin: str) -> T:
-        with self._dialect.engine.connect() as connection:
+    def _once(self, work: Callable[[Connection], T], begin: str, engine: Engine) -> T:
+        with engine.connect() as connection:
             # Also a read begins its transaction by hand: two SELECTs of one `work` must see the same state.
             connection.exec_driver_sql(begin)
             try:

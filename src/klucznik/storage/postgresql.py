@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from klucznik.errors import InputError, StorageError
@@ -119,6 +119,9 @@ class Postgresql:
             await asyncio.wait([running])
             running.exception()  # nobody is there any more to be told of it
             raise
+
+    async def run_apart(self, call: Callable[[Engine], T]) -> T:
+        return await self.run(lambda: call(self.engine))
 
     def again(self, error: SQLAlchemyError) -> bool:
         """Whether the transaction was undone only to let another pass."""

@@ -5,6 +5,7 @@ So a commit that has returned is on disk, and two writers queue up instead of fa
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import os
@@ -26,7 +27,10 @@ _BUSY_TIMEOUT_MS = 10_000
 
 
 class Sqlite:
-    """One file, one connection, on the thread of whoever asks: a commit takes less time than changing threads."""
+    """One file, one connection, on the thread of whoever asks: a commit takes less time than changing threads.
+
+    What lasts has a thread and a connection of its own, beside which the file is read and written as ever (WAL).
+    """
 
     begin_read = "BEGIN"
     begin_write = "BEGIN IMMEDIATE"
@@ -79,6 +83,16 @@ class Sqlite:
 
     async def run(self, call: Callable[[], T]) -> T:
         return call()
+
+    async def run_apart(self, call: Callable[[Engine], T]) -> T:
+        def with_a_connection_of_its_own() -> T:
+            engine = _engine(self._path)
+            try:
+                return call(engine)
+            finally:
+                engine.dispose()
+
+        return await asyncio.to_thread(with_a_connection_of_its_own)
 
     def again(self, _: SQLAlchemyError) -> bool:
         return False

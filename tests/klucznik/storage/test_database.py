@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from sqlalchemy import Connection
@@ -59,3 +60,20 @@ async def test_a_reader_sees_one_state_throughout(database: Database, tmp_path: 
     assert await database.read(look_twice) == (True, True)
     other.close()
     assert await database.read(lambda each: issuances.running(each, Environment.TEST, SUBJECT)) is not None
+
+
+async def test_others_write_while_a_survey_lasts_and_it_sees_one_state(database: Database) -> None:
+    written = Event()
+
+    def look_before_and_after(connection: Connection) -> tuple[int, int]:
+        before = len(private_keys.load_data_keys(connection))
+        assert written.wait(timeout=60)
+        return before, len(private_keys.load_data_keys(connection))
+
+    survey = asyncio.create_task(database.survey(look_before_and_after))
+    await asyncio.sleep(0)
+    await database.write(save_data_key)
+    written.set()
+    before, after = await survey
+    assert before == after
+    assert len(await database.survey(private_keys.load_data_keys)) == 1
