@@ -205,7 +205,7 @@ def check_url(text: str, *, private: bool) -> str:
     """An address that events may be sent to, as far as it shows.
 
     Args:
-        private: whether addresses of private networks, and http to them, are allowed here.
+        private: whether addresses of private networks are allowed here, and http to any address.
 
     Raises:
         InvalidValue: ``webhook_url_malformed``, ``webhook_url_not_https``, ``webhook_url_with_password``.

@@ -42,7 +42,7 @@ class Post:
     """Posts, one connection for each.
 
     Args:
-        private: whether addresses of private networks, and http to them, are allowed.
+        private: whether addresses of private networks are allowed, and http to any address.
         trust: whose certificates are believed; None: those that the system trusts.
         look_up: None: by the machine's own means.
     """
